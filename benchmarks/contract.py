@@ -1,0 +1,468 @@
+"""The contract: everything that a separation method, a metric or a judge may import.
+
+A *method* turns a clip into two tracks, the vocals and the background. A *metric* turns tracks,
+words or costs into one number. A *judge* turns a track into words. Each is one decorated function
+in one file; the folder is the registry. Nothing here knows of files, processes or reports.
+
+Conventions, checked once, here:
+    audio is float32 of shape ``(channels, samples)``, full scale is 1.0, rates are in Hz;
+    the reference comes first, the estimate second, always.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+
+Family = Literal["floor", "dsp", "blind", "reference", "learned", "hybrid", "oracle"]
+Need = Literal["speech", "background", "song", "two channels", "microphones"]
+Better = Literal["higher", "lower", "neither"]
+
+METRIC_INPUTS = {
+    "reference": "the true track: of the speech when the vocals are scored, else of the background",
+    "estimate": "the method's track that stands against the reference",
+    "mixture": "what the method was given",
+    "outputs": "both tracks of the method, as an Estimate",
+    "transcript": "the words that were really said",
+    "hypothesis": "the words that a judge heard in the vocals",
+    "language": "the language of the transcript, as a two-letter code",
+    "cost": "what the separation took, as a Cost",
+}
+
+
+class ContractError(TypeError):
+    """A plugin, or the harness, handed over something that the contract does not allow."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audio:
+    """A piece of sound.
+
+    Args:
+        samples: float32, shape ``(channels, samples)``, full scale 1.0.
+        rate_hz: sample rate in Hz, a positive integer.
+
+    Raises:
+        ContractError: for any other shape or type; the message guesses the cause.
+    """
+
+    samples: Samples
+    rate_hz: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.samples, np.ndarray) or self.samples.dtype != np.float32:
+            kind = getattr(self.samples, "dtype", type(self.samples).__name__)
+            raise ContractError(f"audio must be a float32 array, not {kind}; use Audio.of(...)")
+        if self.samples.ndim != 2:
+            raise ContractError(
+                f"audio must have shape (channels, samples), not {self.samples.shape}"
+            )
+        if self.channels > 64 and self.channels > self.length:
+            raise ContractError(
+                f"audio of {self.channels} channels and {self.length} samples: "
+                "transposed, perhaps? The shape is (channels, samples)"
+            )
+        if not isinstance(self.rate_hz, int) or self.rate_hz <= 0:
+            raise ContractError(
+                f"the sample rate must be a positive integer in Hz, not {self.rate_hz!r}"
+            )
+
+    @classmethod
+    def of(cls, samples: Any, rate_hz: int) -> Audio:
+        """Audio from anything array-like; one dimension means mono."""
+        return cls(np.atleast_2d(np.asarray(samples, dtype=np.float32)), int(rate_hz))
+
+    @property
+    def channels(self) -> int:
+        return int(self.samples.shape[0])
+
+    @property
+    def length(self) -> int:
+        """Number of samples in each channel."""
+        return int(self.samples.shape[1])
+
+    @property
+    def seconds(self) -> float:
+        return self.length / self.rate_hz
+
+    def mono(self) -> Samples:
+        """The mean of the channels, shape ``(samples,)``."""
+        return np.asarray(self.samples.mean(axis=0), dtype=np.float32)
+
+    def cut(self, start: int, stop: int) -> Audio:
+        """Samples ``start`` to ``stop`` as a view; both are clamped to what is there."""
+        return Audio(self.samples[:, max(start, 0) : max(stop, 0)], self.rate_hz)
+
+    def like(self, samples: Any) -> Audio:
+        """Audio of this one's rate with other samples."""
+        return Audio.of(samples, self.rate_hz)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One recording to separate, and whatever is known of it.
+
+    A clip of the user's own may have nothing but a mixture. ``start_seconds`` is where ``mixture``
+    begins in its recording when a long one is fed block by block; it is 0 otherwise.
+    """
+
+    id: str
+    scenario: str
+    mixture: Audio
+    speech: Audio | None = None
+    background: Audio | None = None
+    transcript: str | None = None
+    language: str = "en"
+    song: Audio | None = None
+    microphones_metres: tuple[tuple[float, float, float], ...] | None = None
+    start_seconds: float = 0.0
+
+    def missing(self, needs: Iterable[Need]) -> str | None:
+        """Why a method with these needs can't be applied to this clip; None when it can."""
+        for need in needs:
+            if need == "two channels":
+                if self.mixture.channels < 2:
+                    return "needs at least two channels; this clip has one"
+            elif need == "microphones":
+                if self.microphones_metres is None:
+                    return "needs the microphones' positions, which are not known for this clip"
+            elif getattr(self, need) is None:
+                known = "the true " + need if need != "song" else "the clean song"
+                return f"needs {known}, which is not known for this clip"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a method gives back: cleaned speech and everything else, shaped like the mixture.
+
+    ``notes`` are plain sentences for the reader of the report ("the song was not found").
+    """
+
+    vocals: Audio
+    background: Audio
+    notes: tuple[str, ...] = ()
+
+    def problem(self, mixture: Audio) -> str | None:
+        """What is wrong with this estimate of that mixture; None when nothing is."""
+        for name, track in (("vocals", self.vocals), ("background", self.background)):
+            if track.rate_hz != mixture.rate_hz:
+                return f"the {name} came back at {track.rate_hz} Hz, not at {mixture.rate_hz} Hz"
+            if track.samples.shape != mixture.samples.shape:
+                return (
+                    f"the {name} came back with shape {track.samples.shape}, "
+                    f"not the mixture's {mixture.samples.shape}"
+                )
+            broken = np.count_nonzero(~np.isfinite(track.samples))
+            if broken:
+                return f"the {name} came back with {broken} samples that are NaN or infinite"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Undefined:
+    """A score that does not exist, and why: "silent reference"."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditCounts:
+    """An error rate kept as its counts, so that a corpus rate is total errors over total units."""
+
+    substitutions: int
+    deletions: int
+    insertions: int
+    reference_units: int
+
+    @property
+    def errors(self) -> int:
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def rate(self) -> float | Undefined:
+        """Errors per reference unit, from 0 up (above 1 when much is inserted)."""
+        if self.reference_units == 0:
+            return Undefined(f"empty reference, {self.insertions} inserted")
+        return self.errors / self.reference_units
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one separation took, on one process of one thread unless the run says otherwise.
+
+    ``start`` is "cold" for the first separation of a method in its process (compilers and caches
+    still warm up in it) and "warm" after that. ``load_seconds`` is the time to get the model
+    ready, paid once a process. ``peak_memory_bytes`` is what the process held at most, beyond what
+    it held before the model was loaded.
+    """
+
+    audio_seconds: float
+    separate_seconds: float
+    load_seconds: float
+    start: Literal["cold", "warm"]
+    peak_memory_bytes: int
+
+
+class Unavailable(Exception):
+    """Raised by ``load`` when a model can't be had; the message says what would make it so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What an option means, with its unit, and the values it may take. For ``Annotated``."""
+
+    meaning: str
+    minimum: float = -math.inf
+    maximum: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One option of a plugin, as read from its signature."""
+
+    name: str
+    annotation: Any
+    default: Any
+    option: Option
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """How a long recording may be fed to a method, piece by piece, without a seam.
+
+    The harness cuts the recording, at the method's rate, into cores of ``core`` samples that start
+    at multiples of ``core``, hands each over with ``context`` samples of what is around it (less
+    at the two ends of the recording), and keeps the core of the result.
+    """
+
+    core: int
+    context: int
+
+    def __post_init__(self) -> None:
+        if self.core <= 0 or self.context < 0:
+            raise ContractError("blocks need a core above 0 and a context of 0 or more samples")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plugin:
+    """What methods, metrics and judges have in common."""
+
+    name: str
+    summary: str
+    paper: str
+    function: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    assets: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    load: Callable[..., Any] | None = None
+
+    @property
+    def source_file(self) -> Path:
+        return Path(inspect.getfile(self.function))
+
+    def load_model(self, assets: Mapping[str, Path], options: Mapping[str, Any]) -> Any:
+        """The model that the function needs, or None. ``load`` is given the options it names."""
+        if self.load is None:
+            return None
+        wanted = inspect.signature(self.load).parameters
+        return self.load(assets, **{key: options[key] for key in options if key in wanted})
+
+    def call(self, *given: Any, model: Any, options: Mapping[str, Any]) -> Any:
+        """The function, with its model behind its inputs when it has one."""
+        return self.function(*given, *(() if self.load is None else (model,)), **options)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Method(Plugin):
+    """A separation method. See :func:`method`."""
+
+    family: Family = "dsp"
+    needs: tuple[Need, ...] = ()
+    rate_hz: int | None = None
+    blocks: Callable[..., Blocks] | None = None
+    longest_seconds: float = 600.0
+    opt_in: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric(Plugin):
+    """A metric. See :func:`metric`."""
+
+    unit: str = ""
+    better: Better = "higher"
+    inputs: tuple[str, ...] = ()
+    improvement: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judge(Plugin):
+    """A speech recogniser that writes down what it hears. See :func:`judge`."""
+
+    rate_hz: int = field(default=16000)
+
+
+def method(
+    *,
+    family: Family,
+    name: str = "",
+    paper: str = "",
+    needs: tuple[Need, ...] = (),
+    assets: tuple[str, ...] = (),
+    packages: tuple[str, ...] = (),
+    load: Callable[..., Any] | None = None,
+    rate_hz: int | None = None,
+    blocks: Callable[..., Blocks] | None = None,
+    longest_seconds: float = 600.0,
+    opt_in: str = "",
+) -> Callable[[Callable[..., Estimate]], Method]:
+    """Make a separation method of ``separate(clip, [model,] *, options...) -> Estimate``.
+
+    Args:
+        family: floor, dsp, blind, reference, learned, hybrid or oracle.
+        name: the name to call it by; the function's own, with dashes, by default.
+        paper: where the idea comes from.
+        needs: what a clip must bring beside its mixture.
+        assets: names of the weights it uses, as in ``benchmarks/assets.toml``.
+        packages: packages beyond the project's own dependencies, as pip knows them.
+        load: ``load(assets, **options) -> model``; called once a process and never timed as
+            separation. ``assets`` maps each name to its folder.
+        rate_hz: the rate it works at; the harness resamples to it and back. None: any.
+        blocks: ``blocks(rate_hz, **options) -> Blocks``, when long recordings may be cut.
+        longest_seconds: the longest recording it takes whole, where there is no ``blocks``.
+        opt_in: why the method is left out of a run unless it is asked for by name.
+    """
+
+    def wrap(function: Callable[..., Estimate]) -> Method:
+        return Method(
+            name=_plugin_name(function, name),
+            summary=_summary(function),
+            paper=paper,
+            function=function,
+            parameters=_parameters(function),
+            assets=assets,
+            packages=packages,
+            load=load,
+            family=family,
+            needs=needs,
+            rate_hz=rate_hz,
+            blocks=blocks,
+            longest_seconds=longest_seconds,
+            opt_in=opt_in,
+        )
+
+    return wrap
+
+
+def metric(
+    *,
+    unit: str,
+    better: Better,
+    name: str = "",
+    paper: str = "",
+    improvement: bool = False,
+) -> Callable[[Callable[..., float | Undefined | EditCounts]], Metric]:
+    """Make a metric of a pure function.
+
+    The names of its positional parameters say what it needs; see ``METRIC_INPUTS``. With
+    ``reference`` and ``estimate`` it is asked once for the vocals and once for the background;
+    with ``hypothesis``, once a judge. ``improvement=True`` adds a row ``NAME-improvement``: the
+    score less that of the mixture.
+    """
+
+    def wrap(function: Callable[..., float | Undefined | EditCounts]) -> Metric:
+        inputs = tuple(
+            parameter.name
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+        )
+        unknown = [name for name in inputs if name not in METRIC_INPUTS]
+        if unknown or not inputs:
+            raise ContractError(
+                f"metric {function.__name__}: {unknown or 'nothing'} is not among the inputs that "
+                f"a metric may ask for: {', '.join(METRIC_INPUTS)}"
+            )
+        return Metric(
+            name=_plugin_name(function, name),
+            summary=_summary(function),
+            paper=paper,
+            function=function,
+            parameters=_parameters(function),
+            unit=unit,
+            better=better,
+            inputs=inputs,
+            improvement=improvement,
+        )
+
+    return wrap
+
+
+def judge(
+    *,
+    name: str = "",
+    paper: str = "",
+    assets: tuple[str, ...] = (),
+    packages: tuple[str, ...] = (),
+    load: Callable[..., Any] | None = None,
+    rate_hz: int = 16000,
+) -> Callable[[Callable[..., str]], Judge]:
+    """Make a judge of ``transcribe(audio, language, [model,] *, options...) -> str``.
+
+    ``audio`` is mono at ``rate_hz``; ``language`` is a two-letter code.
+    """
+
+    def wrap(function: Callable[..., str]) -> Judge:
+        return Judge(
+            name=_plugin_name(function, name),
+            summary=_summary(function),
+            paper=paper,
+            function=function,
+            parameters=_parameters(function),
+            assets=assets,
+            packages=packages,
+            load=load,
+            rate_hz=rate_hz,
+        )
+
+    return wrap
+
+
+def _plugin_name(function: Callable[..., Any], name: str) -> str:
+    return name or function.__name__.strip("_").replace("_", "-")
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    """The first sentence of the docstring; a plugin without one is refused."""
+    text = inspect.getdoc(function)
+    if not text:
+        raise ContractError(f"{function.__name__} needs a docstring: its first line is its summary")
+    return text.split("\n\n")[0].replace("\n", " ")
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
+    """The keyword-only parameters: each typed, with a default and an Option that explains it."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    found = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        hint = hints.get(parameter.name)
+        extras = typing.get_args(hint)[1:] if typing.get_origin(hint) is typing.Annotated else ()
+        option = next((extra for extra in extras if isinstance(extra, Option)), None)
+        if option is None or parameter.default is inspect.Parameter.empty:
+            raise ContractError(
+                f"option {parameter.name} of {function.__name__} needs a default and a meaning: "
+                f"{parameter.name}: Annotated[TYPE, Option('what it is, in which unit')] = VALUE"
+            )
+        found.append(Parameter(parameter.name, typing.get_args(hint)[0], parameter.default, option))
+    return tuple(found)
