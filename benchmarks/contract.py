@@ -11,12 +11,14 @@ Conventions, checked once, here:
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import math
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -267,6 +269,10 @@ class Plugin:
     packages: tuple[str, ...] = ()
     load: Callable[..., Any] | None = None
 
+    def __reduce__(self) -> tuple[Callable[..., Plugin], tuple[str, str, str]]:
+        """Plugins travel to other processes by name: the module there brings its own code."""
+        return _plugin_in, (self.function.__module__, type(self).__name__, self.name)
+
     @property
     def source_file(self) -> Path:
         return Path(inspect.getfile(self.function))
@@ -435,6 +441,23 @@ def judge(
         )
 
     return wrap
+
+
+def plugins_in(module: ModuleType) -> list[Plugin]:
+    """The plugins that this module itself defines, in the order of its text."""
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, Plugin) and value.function.__module__ == module.__name__
+    ]
+
+
+def _plugin_in(module: str, kind: str, name: str) -> Plugin:
+    found = {
+        (type(plugin).__name__, plugin.name): plugin
+        for plugin in plugins_in(importlib.import_module(module))
+    }
+    return found[kind, name]
 
 
 def _plugin_name(function: Callable[..., Any], name: str) -> str:

@@ -1,0 +1,118 @@
+"""The cell: one method on one clip, what is known of it, and the rows that say so."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import scoring
+from benchmarks.contract import Cost, Method, Metric
+from benchmarks.ledger import Ledger
+from benchmarks.plan import Choice, Plan
+from benchmarks.rows import Row
+from benchmarks.scoring import Score
+from benchmarks.workers import Lost
+
+if TYPE_CHECKING:
+    from benchmarks.suite import ClipEntry
+
+Scores = dict[str, dict[str, Score]]  # metric, target
+
+
+@dataclass(eq=False)
+class Cell:
+    """A method on a clip, and what is known of it so far."""
+
+    entry: ClipEntry
+    choice: Choice[Method]
+    key: str = ""
+    reused: bool = False
+    lost: Lost | None = None
+    scores: Scores = field(default_factory=dict)
+    hypotheses: dict[str, str | Lost] = field(default_factory=dict)
+
+
+def has_words(plan: Plan, entry: ClipEntry) -> bool:
+    """Whether a judge is worth asking about this clip."""
+    return plan.judges_wanted and entry.transcript is not None
+
+
+def rows_of(cell: Cell, plan: Plan, ledger: Ledger, baseline: Scores) -> Iterator[Row]:
+    """Every row of a finished cell; ``baseline`` holds the scores of the mixture itself."""
+    common = {
+        "suite": plan.suite.name,
+        "scenario": cell.entry.scenario,
+        "clip": cell.entry.id,
+        "method": cell.choice.name,
+        "family": cell.choice.plugin.family,
+        "options": json.dumps(dict(cell.choice.options), sort_keys=True),
+        "reused": cell.reused,
+        "clip_sha256": cell.entry.audio_sha256 if cell.key else "",
+        "method_key": cell.choice.key,
+    }
+    if cell.lost is not None:
+        yield Row(**common, status=cell.lost.status, reason=cell.lost.reason)
+        return
+    facts = ledger.facts(cell.key)
+    cost = Cost(**facts["cost"])
+    common["start"] = cost.start
+    for choice in plan.metrics:
+        for judge, target, score in _scores_of(cell, plan, choice, cost):
+            common["estimate_sha256"] = facts["sha256"].get(target, "")
+            yield _row(common, choice, judge, target, score)
+            if choice.plugin.improvement:
+                better = scoring.improvement(score, baseline[choice.name][target])
+                row = _row(common, choice, judge, target, better)
+                yield dataclasses.replace(row, metric=f"{choice.name}-improvement")
+
+
+def _scores_of(
+    cell: Cell, plan: Plan, choice: Choice[Metric], cost: Cost
+) -> Iterator[tuple[str, str, Score]]:
+    """Judge, target and score, for all that a metric says of a cell."""
+    if scoring.is_of_sound(choice.plugin):
+        for target, score in cell.scores[choice.name].items():
+            yield "", target, score
+    elif "hypothesis" in choice.plugin.inputs:
+        for judge in plan.judges:
+            yield judge.name, "vocals", _words_of(cell, plan, choice, judge.name)
+    else:
+        yield "", "outputs", scoring.ask(choice.plugin, choice.options, {"cost": cost})
+
+
+def _words_of(cell: Cell, plan: Plan, choice: Choice[Metric], judge: str) -> Score:
+    if not has_words(plan, cell.entry):
+        return scoring.without_value("not applicable", "no transcript is known")
+    hypothesis = cell.hypotheses[judge]
+    if isinstance(hypothesis, Lost):
+        return scoring.without_value(hypothesis.status, hypothesis.reason)
+    words = {"transcript": cell.entry.transcript, "hypothesis": hypothesis}
+    given = {**words, "language": cell.entry.language}
+    return scoring.ask(choice.plugin, choice.options, given) | words
+
+
+def _row(
+    common: dict[str, Any], choice: Choice[Metric], judge: str, target: str, score: Score
+) -> Row:
+    substitutions, deletions, insertions, reference_units = score.get("counts", (None,) * 4)
+    return Row(
+        **common,
+        target=target,
+        metric=choice.name,
+        judge=judge,
+        unit=choice.plugin.unit,
+        better=choice.plugin.better,
+        value=score.get("value"),
+        status=score.get("status", "ok"),
+        reason=score.get("reason", ""),
+        substitutions=substitutions,
+        deletions=deletions,
+        insertions=insertions,
+        reference_units=reference_units,
+        hypothesis=score.get("hypothesis"),
+        transcript=score.get("transcript"),
+        metric_key=choice.key,
+    )

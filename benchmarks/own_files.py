@@ -1,0 +1,111 @@
+"""The verb ``separate``: a method on the user's own files, of any length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import media, separation
+from benchmarks.console import progress_bar, say
+from benchmarks.contract import Audio, Unavailable
+from benchmarks.errors import UserError
+from benchmarks.plan import choose_method
+from benchmarks.registry import missing_package
+from benchmarks.separation import BadEstimate, Loaded, NotApplicable
+
+
+def separate(
+    sources: Sequence[Path],
+    method: str,
+    output: Path,
+    *,
+    settings: Sequence[str] = (),
+    song: Path | None = None,
+    remux: bool = False,
+) -> bool:
+    """Write ``vocals.wav`` and ``background.wav`` of each source into ``output``.
+
+    Several sources go into a folder each, named after them. True if any of them failed.
+
+    Raises:
+        UserError: the method can't be used, or the only source can't be separated.
+    """
+    folders = _folders(sources, output)
+    infos = {source: media.probe(source) for source in sources} if len(sources) == 1 else {}
+    if remux and infos and not infos[sources[0]].has_video:
+        raise UserError(f"{sources[0]}: --remux needs a video, and this has only sound.")
+    loaded = _load(method, settings)
+    known_song = media.read_audio(song) if song else None
+    failed = False
+    for source, folder in folders.items():
+        try:
+            _separate_one(loaded, source, folder, known_song, remux)
+        except UserError as error:
+            if len(sources) == 1:
+                raise
+            say(f"sepbench: {error}")
+            failed = True
+    return failed
+
+
+def _folders(sources: Sequence[Path], output: Path) -> dict[Path, Path]:
+    """Where each source's tracks go."""
+    if len(sources) == 1:
+        return {sources[0]: output}
+    folders: dict[Path, Path] = {}
+    for source in sources:
+        folder = output / source.stem
+        if folder in folders.values():
+            raise UserError(
+                f"two inputs are called {source.stem}: separate them apart, with an -o each."
+            )
+        folders[source] = folder
+    return folders
+
+
+def _load(method: str, settings: Sequence[str]) -> Loaded:
+    choice = choose_method(method, settings)
+    lacking = missing_package(choice.plugin)
+    if lacking:
+        raise UserError(f"{method} is unavailable: {lacking}")
+    if {"speech", "background"} & set(choice.plugin.needs):
+        raise UserError(
+            f"{method} is an oracle: it needs the true stems, which only a suite's clips have. "
+            "Choose another; see: sepbench list methods"
+        )
+    try:
+        return separation.load(choice.plugin, choice.options)
+    except Unavailable as error:
+        raise UserError(f"{method} is unavailable: {error}") from error
+
+
+def _separate_one(
+    loaded: Loaded, source: Path, folder: Path, song: Audio | None, remux: bool
+) -> None:
+    info = media.probe(source)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"{folder} is a file; choose a folder for -o.") from error
+    vocals, background = folder / "vocals.wav", folder / "background.wav"
+    total = info.duration_seconds or 0.0
+    with progress_bar(source.name) as progress:
+        try:
+            notes = separation.separate_file(
+                loaded,
+                source,
+                vocals,
+                background,
+                song=song,
+                progress=lambda done: progress(int(done), int(max(total, done)), "seconds"),
+            )
+        except (NotApplicable, BadEstimate) as error:
+            raise UserError(f"{source}: {loaded.method.name} {error}") from error
+    for note in notes:
+        say(f"{source.name}: {note}")
+    say(str(vocals))
+    say(str(background))
+    if remux:
+        cleaned = folder / f"{source.stem}.cleaned{source.suffix}"
+        media.remux(source, vocals, cleaned)
+        say(str(cleaned))

@@ -1,0 +1,162 @@
+"""What a run will do: which clips, which methods with which options, scored by what."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from benchmarks import assets, media, registry, separation
+from benchmarks.contract import Judge, Method, Metric, Plugin
+from benchmarks.errors import UserError
+from benchmarks.ledger import key_of
+from benchmarks.options import parse_options, split_assignments, suggestion
+
+if TYPE_CHECKING:
+    from benchmarks.suite import ClipEntry, Suite
+
+P = TypeVar("P", bound=Plugin)
+
+DEFAULT_JUDGES = ("whisper",)
+# The packages whose versions can move a result; a change of any of them recomputes everything.
+PACKAGES = (
+    "av", "ctranslate2", "faster-whisper", "jiwer", "librosa", "numba", "numpy", "onnxruntime",
+    "pyroomacoustics", "scikit-learn", "scipy", "sepbench", "soundfile", "soxr", "tokenizers",
+    "torch", "whisper-normalizer",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Choice(Generic[P]):
+    """A plugin and the value of each of its options."""
+
+    plugin: P
+    options: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.plugin.name
+
+    @functools.cached_property
+    def key(self) -> str:
+        """SHA-256 over all that this choice puts into a result."""
+        return key_of(
+            plugin=type(self.plugin).__name__,
+            name=self.name,
+            source=registry.source_hash(self.plugin),
+            options={name: _with_stamp(value) for name, value in self.options.items()},
+            weights={name: assets.asset_hashes(name) for name in self.plugin.assets},
+            harness=_harness_hash(),
+            versions=versions(),
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a run: every method on every clip, every metric on every estimate."""
+
+    suite: Suite
+    methods: tuple[Choice[Method], ...]
+    metrics: tuple[Choice[Metric], ...]
+    judges: tuple[Choice[Judge], ...]
+
+    @property
+    def judges_wanted(self) -> bool:
+        """Whether any metric asks for a judge's words."""
+        return any("hypothesis" in choice.plugin.inputs for choice in self.metrics)
+
+
+def make_plan(
+    suite: Suite,
+    *,
+    methods: Iterable[str] = (),
+    metrics: Iterable[str] = (),
+    judges: Iterable[str] = (),
+    assignments: Iterable[str] = (),
+) -> Plan:
+    """Names and ``PLUGIN.OPTION=VALUE`` texts to a plan; no names means the default ones.
+
+    Raises:
+        UserError: an unknown name or option, a value of the wrong type, an option for nothing.
+    """
+    given = split_assignments(assignments)
+    by_default = [name for name, method in registry.methods().items() if not method.opt_in]
+    plan = Plan(
+        suite,
+        _choose(registry.methods(), methods or by_default, "method", given),
+        _choose(registry.metrics(), metrics or registry.metrics(), "metric", given),
+        _choose(registry.judges(), judges or DEFAULT_JUDGES, "judge", given),
+    )
+    _refuse_unused(plan, given)
+    return plan
+
+
+def choose_method(name: str, assignments: Iterable[str] = ()) -> Choice[Method]:
+    """One method by name, with ``-p`` texts."""
+    given = split_assignments(assignments)
+    (choice,) = _choose(registry.methods(), [name], "method", given)
+    if set(given) - {name}:
+        raise UserError(f"-p names {sorted(given)[0]!r}, but the method is {name!r}.")
+    return choice
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can move a result."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def _choose(
+    known: dict[str, P], names: Iterable[str], what: str, given: Mapping[str, Mapping[str, str]]
+) -> tuple[Choice[P], ...]:
+    plugins = [registry.find(known, name, what) for name in dict.fromkeys(names)]
+    return tuple(Choice(p, parse_options(p, given.get(p.name, {}))) for p in plugins)
+
+
+def _refuse_unused(plan: Plan, given: Mapping[str, Any]) -> None:
+    chosen = [choice.name for choice in (*plan.methods, *plan.metrics, *plan.judges)]
+    for name in given:
+        if name not in chosen:
+            raise UserError(
+                f"-p names {name!r}, which is not in this run. {suggestion(name, chosen)}"
+            )
+
+
+def _with_stamp(value: Any) -> Any:
+    """A path's size and time of change count too, so that a retrained model is a new one."""
+    if isinstance(value, str) and ("/" in value or "\\" in value) and Path(value).exists():
+        facts = Path(value).stat()
+        return [value, facts.st_size, facts.st_mtime_ns]
+    return value
+
+
+@functools.cache
+def _harness_hash() -> str:
+    """The harness's own files that touch the sound between a clip and an estimate."""
+    files = (separation.__file__, media.__file__)
+    return key_of(sources=[Path(file).read_text(encoding="utf-8") for file in files])
+
+
+def estimate_key(clip: ClipEntry, choice: Choice[Method]) -> str:
+    """What a method's estimate of a clip is found by."""
+    return key_of(stage="separate", clip=clip.audio_sha256, method=choice.key)
+
+
+def score_key(estimate: str, clip: ClipEntry, choice: Choice[Metric]) -> str:
+    """What a metric's scores of an estimate are found by."""
+    return key_of(stage="score", estimate=estimate, clip=clip.audio_sha256, metric=choice.key)
+
+
+def transcript_key(estimate: str, language: str, choice: Choice[Judge]) -> str:
+    """What a judge's hypothesis of an estimate's vocals is found by."""
+    return key_of(stage="transcribe", estimate=estimate, language=language, judge=choice.key)
