@@ -5,21 +5,21 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import assets
 from benchmarks.console import build_suite, progress_bar, read_json, say
 from benchmarks.contract import Estimate
 from benchmarks.errors import UserError
 from benchmarks.ledger import Ledger, write_file, write_json
-from benchmarks.plan import Plan, make_plan, versions
+from benchmarks.plan import PACKAGES, Plan, make_plan
+from benchmarks.registry import source_hash
 from benchmarks.rows import Row, frame_of
-from benchmarks.workers import Workers
+from benchmarks.workers import Lost, Workers
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from benchmarks.runner import Runner
     from benchmarks.suite import ClipEntry, Suite
 
@@ -88,8 +88,9 @@ class Finished:
 
     rows: list[Row]
     runner: Runner
+    started: str
     seconds: float
-    workers: int = field(default=0)
+    workers: int
 
     @property
     def failed(self) -> int:
@@ -162,62 +163,51 @@ def rewrite_report(folder: Path, *, ledger: Path, figures: bool = True) -> None:
 def _carry_out(plan: Plan, crew: Crew, ledger: Ledger, *, fresh: bool, separate: bool) -> Finished:
     from benchmarks.runner import Runner
 
-    started = time.perf_counter()
+    clock, started = time.perf_counter(), time.strftime("%Y-%m-%dT%H:%M:%S%z")
     with crew.hire() as workers, progress_bar(plan.suite.name) as progress:
         runner = Runner(
             plan, ledger, workers, progress=progress, separate=separate, reuse=not fresh
         )
         rows = runner.run()
-        count = len(workers.addresses())
-    return Finished(rows, runner, time.perf_counter() - started, count)
+        count = workers.count
+    return Finished(rows, runner, started, time.perf_counter() - clock, count)
 
 
 def _write_run(folder: Path, selection: Selection, plan: Plan, finished: Finished) -> None:
     """The run's own record: what was asked, what it ran on, and every row."""
-    from benchmarks.report.receipt import hardware
+    from benchmarks.report import write_rows
+    from benchmarks.report.receipt import receipt
 
-    frame = frame_of(finished.rows)
-    write_file(folder / "rows.parquet", frame.to_parquet(index=False))
-    write_file(folder / "rows.csv", frame.to_csv(index=False).encode())
-    write_json(
-        folder / "run.json",
-        {
-            "selection": {**asdict(selection), "data": str(selection.data)},
-            "command": " ".join(["sepbench", *sys.argv[1:]]),
-            "finished": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
-            "seconds": round(finished.seconds, 1),
-            "workers": finished.workers,
-            "versions": versions(),
-            "hardware": hardware(),
-            **_what_was_used(plan),
-            "estimates": _estimates(plan),
+    cells = {(row.clip, row.method): row for row in finished.rows}.values()
+    record = receipt(
+        command=["sepbench", *sys.argv[1:]],
+        started=finished.started,
+        seeds={"bootstrap": 0},
+        weights={
+            name: assets.asset_hashes(name)
+            for choice in plan.choices
+            for name in choice.plugin.assets
         },
+        sources={choice.name: source_hash(choice.plugin) for choice in plan.choices},
+        cells_computed=sum(not row.reused and row.method_key != "" for row in cells),
+        cells_reused=sum(row.reused for row in cells),
+        packages=PACKAGES,
+        seconds=round(finished.seconds, 1),
+        workers=finished.workers,
     )
-    log = "".join(
-        f"{label}\n{lost.status}: {lost.reason}\n{lost.details}\n"
-        for label, lost in finished.runner.failures
-    )
-    if log:
-        write_file(folder / "failures.log", log.encode())
+    write_rows(folder, frame_of(finished.rows))
+    stored = {**asdict(selection), "data": str(selection.data)}
+    write_json(folder / "run.json", {**record, "selection": stored, "estimates": _estimates(plan)})
+    _write_failures(folder / "failures.log", finished.runner.failures)
+
+
+def _write_failures(log: Path, failures: Iterable[tuple[str, Lost]]) -> None:
+    """Tracebacks, for whoever mends the method."""
+    texts = [f"{label}\n{lost.status}: {lost.reason}\n{lost.details}" for label, lost in failures]
+    if texts:
+        write_file(log, "\n".join(texts).encode())
     else:
-        (folder / "failures.log").unlink(missing_ok=True)
-
-
-def _what_was_used(plan: Plan) -> dict[str, Any]:
-    from benchmarks import assets
-    from benchmarks.registry import source_hash
-
-    choices = (*plan.methods, *plan.metrics, *plan.judges)
-    return {
-        "plugins": {
-            choice.name: {"options": dict(choice.options), "source": source_hash(choice.plugin)}
-            for choice in choices
-        },
-        "weights": {
-            name: assets.asset_hashes(name) for choice in choices for name in choice.plugin.assets
-        },
-        "clips": {entry.id: entry.audio_sha256 for entry in _readable(plan.suite)},
-    }
+        log.unlink(missing_ok=True)
 
 
 def _estimates(plan: Plan) -> dict[str, dict[str, str]]:
@@ -245,14 +235,16 @@ def _write_report(folder: Path, suite: Suite, ledger: Ledger, figures: bool) -> 
     from benchmarks.report import ClipTracks, write_report
 
     record = read_json(folder / "run.json")
-    rows: pd.DataFrame = pd.read_parquet(folder / "rows.parquet")
+    keys = record.pop("estimates")
+    rows = pd.read_parquet(folder / "rows.parquet")
     entries = {entry.id: entry for entry in suite.clips}
 
     def tracks(clip_id: str) -> ClipTracks:
         clip = entries[clip_id].load()
-        keys = record["estimates"].get(clip_id, {})
         estimates: dict[str, Estimate] = {
-            method: ledger.estimate(key) for method, key in keys.items() if ledger.has_estimate(key)
+            method: ledger.estimate(key)
+            for method, key in keys.get(clip_id, {}).items()
+            if ledger.has_estimate(key)
         }
         return ClipTracks(clip.mixture, clip.speech, clip.background, estimates)
 
@@ -264,16 +256,10 @@ def _write_report(folder: Path, suite: Suite, ledger: Ledger, figures: bool) -> 
 
 def _selection_of(folder: Path) -> Selection:
     stored = read_json(folder / "run.json")["selection"]
-    return Selection(
-        **{
-            name: Path(value)
-            if name == "data"
-            else tuple(value)
-            if isinstance(value, list)
-            else value
-            for name, value in stored.items()
-        }
-    )
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
+    return Selection(**{**given, "data": Path(given["data"])})
 
 
 def _merged(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def has_words(plan: Plan, entry: ClipEntry) -> bool:
 
 def rows_of(cell: Cell, plan: Plan, ledger: Ledger, baseline: Scores) -> Iterator[Row]:
     """Every row of a finished cell; ``baseline`` holds the scores of the mixture itself."""
-    common = {
+    common: dict[str, Any] = {
         "suite": plan.suite.name,
         "scenario": cell.entry.scenario,
         "clip": cell.entry.id,
@@ -51,7 +51,7 @@ def rows_of(cell: Cell, plan: Plan, ledger: Ledger, baseline: Scores) -> Iterato
         "options": json.dumps(dict(cell.choice.options), sort_keys=True),
         "reused": cell.reused,
         "clip_sha256": cell.entry.audio_sha256 if cell.key else "",
-        "method_key": cell.choice.key,
+        "method_key": cell.choice.key if cell.key else "",
     }
     if cell.lost is not None:
         yield Row(**common, status=cell.lost.status, reason=cell.lost.reason)

@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -89,31 +90,33 @@ def write_json(path: Path, content: Any) -> None:
 def write_file(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all, whatever happens meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 @contextlib.contextmanager
 def _folder_for(target: Path) -> Iterator[Path]:
-    """A new folder that becomes ``target`` at the end; if another was first, theirs stays."""
+    """A new folder that takes the place of ``target`` at the end, whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:8]}."))
+    work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:8]}."))
+    folder = work / "new"
+    folder.mkdir()
     try:
         yield folder
-        if not (target / "facts.json").exists():
-            shutil.rmtree(target, ignore_errors=True)  # what a damaged disk left of one
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError):
+            target.rename(work / "old")
+        with contextlib.suppress(OSError):  # another process was faster: theirs is as good
             folder.rename(target)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
     if not target.exists():
         raise OSError(f"{target} could not be written")
 

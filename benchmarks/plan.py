@@ -65,6 +65,11 @@ class Plan:
     judges: tuple[Choice[Judge], ...]
 
     @property
+    def choices(self) -> tuple[Choice[Any], ...]:
+        """Every plugin of the run."""
+        return (*self.methods, *self.metrics, *self.judges)
+
+    @property
     def judges_wanted(self) -> bool:
         """Whether any metric asks for a judge's words."""
         return any("hypothesis" in choice.plugin.inputs for choice in self.metrics)
@@ -124,7 +129,7 @@ def _choose(
 
 
 def _refuse_unused(plan: Plan, given: Mapping[str, Any]) -> None:
-    chosen = [choice.name for choice in (*plan.methods, *plan.metrics, *plan.judges)]
+    chosen = [choice.name for choice in plan.choices]
     for name in given:
         if name not in chosen:
             raise UserError(

@@ -65,6 +65,4 @@ def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
     frame = pd.DataFrame([dataclasses.astuple(row) for row in rows], columns=columns)
     counts = ("substitutions", "deletions", "insertions", "reference_units")
     types = dict.fromkeys(counts, "Int64") | {"value": "float64", "reused": "bool"}
-    return frame.astype(
-        {name: types.get(name, "string") for name in columns}  # type: ignore[arg-type]
-    )
+    return frame.astype({name: types.get(name, "string") for name in columns})

@@ -114,8 +114,7 @@ class Runner:
         """Weights for workers on machines that lack them; local workers share our cache."""
         if not self.workers.scheduler:
             return
-        choices = (*self.plan.methods, *self.plan.judges)
-        names = sorted({name for choice in choices for name in choice.plugin.assets})
+        names = sorted({n for choice in self.plan.choices for n in choice.plugin.assets})
         for address, missing in self.workers.on_each(on_worker.missing_assets, names).items():
             for name in missing:
                 self.workers.client.run(

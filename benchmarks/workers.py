@@ -8,6 +8,7 @@ and a liking for workers that already hold the model a task needs.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import time
@@ -60,7 +61,7 @@ class _Running:
 
 
 class Workers:
-    """A pool of Dask workers. Use it as a context manager.
+    """A pool of Dask workers. Use it as a context manager; they start with the first task.
 
     Args:
         scheduler: address of a running Dask scheduler; empty: a local cluster of processes.
@@ -84,21 +85,26 @@ class Workers:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Workers:
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(_dask_settings())
-            self.client = stack.enter_context(self._connect(stack))
-            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *failure: Any) -> None:
         self._stack.close()
+
+    @functools.cached_property
+    def client(self) -> Any:
+        """The connection to the scheduler, which is started with it when it is a local one."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_dask_settings())
+            client = stack.enter_context(self._connect(stack))
+            self._stack = stack.pop_all()
+        return client
 
     def _connect(self, stack: contextlib.ExitStack) -> Any:
         from distributed import Client, LocalCluster
 
         if self.scheduler:
             try:
-                return Client(self.scheduler, timeout=10, set_as_default=False)
+                return Client(self.scheduler, timeout=10)
             except (OSError, ValueError) as error:
                 raise UserError(
                     f"no Dask scheduler answers at {self.scheduler}: start one with "
@@ -110,11 +116,11 @@ class Workers:
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=self.memory_limit,
-                dashboard_address=None,
+                dashboard_address=":0",
                 silence_logs=logging.CRITICAL,
             )
         )
-        return Client(cluster, set_as_default=False)
+        return Client(cluster)
 
     def addresses(self) -> list[str]:
         """The workers that are there now."""
@@ -240,8 +246,9 @@ def _lost_by(error: BaseException, trace: Any) -> Lost:
 def _dask_settings() -> contextlib.AbstractContextManager[Any]:
     """One thread a worker, no second tries, no spilling: a cell that does not fit is told so."""
     import dask
+    import distributed  # noqa: F401  its defaults must be there before ours, and outlive them
 
-    return dask.config.set(  # type: ignore[no-any-return]
+    return dask.config.set(
         {
             "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_LIMITS, "1"),
             "distributed.scheduler.allowed-failures": 0,

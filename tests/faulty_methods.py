@@ -23,13 +23,10 @@ def well_behaved(clip: Clip) -> Estimate:
 
 @method(family="floor")
 def counted(
-    clip: Clip,
-    *,
-    log: Annotated[str, Option("a file that gets a line for every separation")] = "",
-    seconds: Annotated[float, Option("how long to take, in seconds")] = 0.0,
+    clip: Clip, *, seconds: Annotated[float, Option("how long to take, in seconds")] = 0.0
 ) -> Estimate:
-    """Half to each track, after writing down that it ran."""
-    with Path(log).open("a") as file:
+    """Half to each track, after writing down in the file COUNTED_LOG that it ran."""
+    with Path(os.environ["COUNTED_LOG"]).open("a") as file:
         file.write(f"{clip.id}\n")
     time.sleep(seconds)
     half = clip.mixture.like(clip.mixture.samples / 2)

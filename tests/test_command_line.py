@@ -139,7 +139,7 @@ def test_two_inputs_of_one_name_are_refused(voice: Path, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_run_score_and_report_on_a_folder_of_ones_own(tiny_folder: Path, tmp_path: Path) -> None:
-    command = ["run", tiny_folder, "--methods", "mixture,oracle-irm", "--metrics", "si-sdr"]
+    command = ["run", str(tiny_folder), "--methods", "mixture,oracle-irm", "--metrics", "si-sdr"]
     done = sepbench(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     page = Path(done.stdout.split()[-1])

@@ -27,8 +27,9 @@ def make_clip(seconds: float = 5.0, rate_hz: int = 44100, channels: int = 2) -> 
     """A clip of known stems: a voice-like harmonic tone with pauses, and a repeating noise."""
     random = np.random.default_rng(7)
     time = np.arange(max(int(seconds * rate_hz), 1)) / rate_hz
-    voice = sum(np.sin(2 * np.pi * 140 * n * time + np.sin(5 * time)) / n for n in range(1, 12))
-    voice = 0.1 * voice * (np.sin(2 * np.pi * 0.7 * time) > -0.3)
+    order = np.arange(1, 12)[:, None]
+    harmonics = np.sin(2 * np.pi * 140 * order * time + np.sin(5 * time)) / order
+    voice = 0.1 * harmonics.sum(axis=0) * (np.sin(2 * np.pi * 0.7 * time) > -0.3)
     beat = 0.1 * random.standard_normal(time.size) * (np.sin(2 * np.pi * 2 * time) > 0.5)
     gains = 1 - 0.1 * np.arange(channels)[:, None]
     speech, background = (Audio.of(gains * one, rate_hz) for one in (voice, beat))

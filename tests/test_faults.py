@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from benchmarks.suite import Suite
 
 from benchmarks.contract import Method
 from benchmarks.ledger import Ledger
@@ -15,15 +14,16 @@ from benchmarks.plan import Choice, Plan
 from benchmarks.registry import metrics
 from benchmarks.rows import Row
 from benchmarks.runner import Runner
+from benchmarks.suite import Suite
 from benchmarks.workers import Workers
 from tests import faulty_methods as faulty
 
 pytestmark = pytest.mark.slow
 
 
-def plan_of(suite: Suite, *methods: Method, **options: str) -> Plan:
-    """These methods, scored by SI-SDR and run time; the options go to every method."""
-    chosen = tuple(Choice(method, parse_options(method, options)) for method in methods)
+def plan_of(suite: Suite, *methods: Method) -> Plan:
+    """These methods, scored by SI-SDR and run time."""
+    chosen = tuple(Choice(method, parse_options(method, {})) for method in methods)
     wanted = [metrics()[name] for name in ("si-sdr", "run-time")]
     return Plan(suite, chosen, tuple(Choice(metric, {}) for metric in wanted), ())
 
@@ -39,7 +39,6 @@ def run(plan: Plan, ledger: Path, **settings: float | str) -> list[Row]:
 def rows_by_method(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Row]]:
     """One run of everything that goes wrong, beside a method that behaves."""
     from benchmarks.suite import load_suite
-
     from tests.conftest import write_clip
 
     folder = tmp_path_factory.mktemp("faults")
@@ -51,7 +50,7 @@ def rows_by_method(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[R
         faulty.wrong_shape, faulty.not_a_number, faulty.writes_into_its_input,
         faulty.needs_a_song, faulty.needs_a_package, faulty.needs_a_weight,
     )  # fmt: skip
-    rows = run(plan, folder / "ledger", timeout_seconds=5)
+    rows = run(plan, folder / "ledger", timeout_seconds=3)
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row.method, []).append(row)
@@ -74,7 +73,7 @@ def test_the_well_behaved_method_is_scored_on_every_clip(
         ("raises", "failed", "ZeroDivisionError: the planted fault"),
         ("dies", "failed", "worker process died"),
         ("crashes", "failed", "worker process died"),
-        ("hangs", "timed out", "took longer than 5 s; allow more with --timeout"),
+        ("hangs", "timed out", "took longer than 3 s; allow more with --timeout"),
         ("wrong-shape", "failed", "came back with shape (2, 15999)"),
         ("not-a-number", "failed", "1 samples that are NaN"),
         ("writes-into-its-input", "failed", "read-only"),
@@ -105,9 +104,12 @@ def test_a_method_that_outgrows_its_memory_is_told_so(tiny_suite: Suite, tmp_pat
     assert any(row.status == "ok" for row in rows if row.method == "well-behaved")
 
 
-def test_failures_are_tried_again_and_successes_are_not(tiny_suite: Suite, tmp_path: Path) -> None:
+def test_failures_are_tried_again_and_successes_are_not(
+    tiny_suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log, ledger = tmp_path / "log", tmp_path / "ledger"
-    plan = plan_of(tiny_suite, faulty.counted, log=str(log))
+    monkeypatch.setenv("COUNTED_LOG", str(log))
+    plan = plan_of(tiny_suite, faulty.counted)
     first = run(plan, ledger)
     second = run(plan, ledger)
     assert sorted(log.read_text().split()) == ["one", "three", "two"]

@@ -30,6 +30,15 @@ def test_an_estimate_comes_back_bit_for_bit(tmp_path: Path) -> None:
     assert ledger.facts("ab")["cost"] == 1
 
 
+def test_a_later_estimate_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
+    """The story: a run told to reuse nothing kept the old tracks, and reported their cost."""
+    ledger = Ledger(tmp_path)
+    ledger.put_estimate("ab", estimate(0), {"cost": 1})
+    ledger.put_estimate("ab", estimate(1), {"cost": 2})
+    assert ledger.facts("ab")["cost"] == 2
+    np.testing.assert_array_equal(ledger.estimate("ab").vocals.samples, estimate(1).vocals.samples)
+
+
 def test_infinity_survives_storage(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.put_record("cd", {"vocals": {"value": math.inf}, "background": {"value": -math.inf}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import importlib
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +41,7 @@ def install(folder: Path, module: str, source: str) -> None:
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[sepbench.methods]\n{module} = {module}\n")
-    importlib.metadata.MetadataPathFinder.invalidate_caches()
+    importlib.invalidate_caches()
 
 
 def test_every_file_of_the_folders_is_found() -> None:
