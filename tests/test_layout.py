@@ -15,8 +15,12 @@ OPEN_TO_PLUGINS = {"benchmarks.contract", "benchmarks.assets"}
 # Each room may use those to its left.
 FLOW = (
     ("errors", "contract"),
-    ("media", "downloads", "assets"),
-    ("options", "registry", "separation", "suite", "recipe", "card"),
+    ("media", "downloads", "catalogue", "checkpoints", "assets"),
+    ("options", "registry", "separation"),
+    ("recipe",),
+    ("scene", "card"),
+    ("building",),
+    ("entries", "folders", "suite"),
     ("ledger", "plan", "scoring", "on_worker", "rows", "workers"),
     ("cells", "runner"),
     ("summary",),
