@@ -1,4 +1,4 @@
-"""Methods that go wrong in every way we know of, for the tests of the runner."""
+"""Methods for the tests of the runner: some behave, the others go wrong in every way we know."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,18 @@ def counted(
     time.sleep(seconds)
     half = clip.mixture.like(clip.mixture.samples / 2)
     return Estimate(half, half)
+
+
+def size_of_impulse(assets: Mapping[str, Path]) -> int:
+    """Read a recording as if it were a weight."""
+    return (assets["impulses"] / "bathroom.wav").stat().st_size
+
+
+@method(family="learned", assets=("impulses",), load=size_of_impulse)
+def needs_an_asset(clip: Clip, size_bytes: int) -> Estimate:
+    """Notes how large its asset is, and where it ran."""
+    note = f"{size_bytes} bytes from {os.environ.get('SEPBENCH_CACHE', 'the usual cache')}"
+    return Estimate(clip.mixture, clip.mixture, (note,))
 
 
 @method(family="dsp")
