@@ -138,11 +138,13 @@ def _refuse_unused(plan: Plan, given: Mapping[str, Any]) -> None:
 
 
 def _with_stamp(value: Any) -> Any:
-    """A path's size and time of change count too, so that a retrained model is a new one."""
-    if isinstance(value, str) and ("/" in value or "\\" in value) and Path(value).exists():
-        facts = Path(value).stat()
-        return [value, facts.st_size, facts.st_mtime_ns]
-    return value
+    """A file's size and time of change count too, so that a retrained model is a new one."""
+    if not isinstance(value, str) or not ("/" in value or "\\" in value):
+        return value
+    path = Path(value)
+    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
+    stamps = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return [value, *stamps]
 
 
 @functools.cache
