@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from benchmarks.console import build_suite, progress_bar, read_json, say
 from benchmarks.contract import Estimate
 from benchmarks.errors import UserError
 from benchmarks.ledger import Ledger, write_file, write_json
+from benchmarks.options import suggestion
 from benchmarks.plan import PACKAGES, Plan, make_plan
 from benchmarks.registry import source_hash
 from benchmarks.rows import Row, frame_of
@@ -104,7 +105,7 @@ def run(
     folder: Path,
     ledger: Path,
     fresh: bool = False,
-    figures: bool = True,
+    figures: Collection[str] | None = None,
     separate: bool = True,
 ) -> bool:
     """Run a selection and write its report into ``folder``. True if anything failed.
@@ -122,8 +123,8 @@ def run(
         raise SystemExit(130) from None
     _write_run(folder, selection, plan, finished)
     page = _write_report(folder, plan.suite, Ledger(ledger), figures)
-    for label, lost in finished.runner.failures:
-        say(f"{lost.status}: {label}: {lost.reason}")
+    for line in _what_failed(finished.rows):
+        say(line)
     say(f"{len(finished.rows)} rows in {finished.seconds:.0f} s. The report:")
     say(str(page))
     return finished.failed > 0
@@ -137,7 +138,7 @@ def rescore(
     *,
     crew: Crew,
     ledger: Path,
-    figures: bool = True,
+    figures: Collection[str] | None = None,
 ) -> bool:
     """Score the stored estimates of a run again, and write its report anew."""
     before = _selection_of(folder)
@@ -154,10 +155,12 @@ def rescore(
     return run(selection, crew, folder=folder, ledger=ledger, figures=figures, separate=False)
 
 
-def rewrite_report(folder: Path, *, ledger: Path, figures: bool = True) -> None:
-    """Write the report of a run anew from its rows."""
+def rewrite_report(
+    folder: Path, output: Path, *, ledger: Path, figures: Collection[str] | None = None
+) -> None:
+    """Write the report of a run anew from its rows, into its own folder or another."""
     suite, _ = _selection_of(folder).load()
-    say(str(_write_report(folder, suite, Ledger(ledger), figures)))
+    say(str(_write_report(folder, suite, Ledger(ledger), figures, output)))
 
 
 def _carry_out(plan: Plan, crew: Crew, ledger: Ledger, *, fresh: bool, separate: bool) -> Finished:
@@ -173,10 +176,23 @@ def _carry_out(plan: Plan, crew: Crew, ledger: Ledger, *, fresh: bool, separate:
     return Finished(rows, runner, started, time.perf_counter() - clock, count)
 
 
+def _what_failed(rows: Iterable[Row]) -> list[str]:
+    """A line for each method and reason, with the clips that it cost."""
+    clips: dict[tuple[str, str, str], dict[str, None]] = {}
+    for row in rows:
+        if row.status in NOT_DONE:
+            clips.setdefault((row.status, row.method, row.reason), {})[row.clip] = None
+    return [
+        f"{status}: {method} on {', '.join(found)}: {reason}"
+        for (status, method, reason), found in clips.items()
+    ]
+
+
 def _write_run(folder: Path, selection: Selection, plan: Plan, finished: Finished) -> None:
     """The run's own record: what was asked, what it ran on, and every row."""
     from benchmarks.report import write_rows
     from benchmarks.report.receipt import receipt
+    from metrics.words import normaliser_version
 
     cells = {(row.clip, row.method): row for row in finished.rows}.values()
     record = receipt(
@@ -194,6 +210,7 @@ def _write_run(folder: Path, selection: Selection, plan: Plan, finished: Finishe
         packages=PACKAGES,
         seconds=round(finished.seconds, 1),
         workers=finished.workers,
+        normaliser=normaliser_version(),
     )
     write_rows(folder, frame_of(finished.rows))
     stored = {**asdict(selection), "data": str(selection.data)}
@@ -229,7 +246,14 @@ def _readable(suite: Suite) -> Iterable[ClipEntry]:
         yield entry
 
 
-def _write_report(folder: Path, suite: Suite, ledger: Ledger, figures: bool) -> Path:
+def _write_report(
+    folder: Path,
+    suite: Suite,
+    ledger: Ledger,
+    figures: Collection[str] | None,
+    output: Path | None = None,
+) -> Path:
+    """The report of the run in ``folder``; ``figures`` are the clips to draw, None for all."""
     import pandas as pd
 
     from benchmarks.report import ClipTracks, write_report
@@ -238,6 +262,9 @@ def _write_report(folder: Path, suite: Suite, ledger: Ledger, figures: bool) -> 
     keys = record.pop("estimates")
     rows = pd.read_parquet(folder / "rows.parquet")
     entries = {entry.id: entry for entry in suite.clips}
+    for name in figures or ():
+        if name not in entries:
+            raise UserError(f"--figures: there is no clip {name!r}. {suggestion(name, entries)}")
 
     def tracks(clip_id: str) -> ClipTracks:
         clip = entries[clip_id].load()
@@ -248,9 +275,10 @@ def _write_report(folder: Path, suite: Suite, ledger: Ledger, figures: bool) -> 
         }
         return ClipTracks(clip.mixture, clip.speech, clip.background, estimates)
 
+    pictured = [clip for clip in keys if figures is None or clip in figures]
     with progress_bar("report") as progress:
         return write_report(
-            folder, rows, record, tracks=tracks if figures else None, progress=progress
+            output or folder, rows, record, tracks, pictured=pictured, progress=progress
         )
 
 

@@ -5,7 +5,6 @@ It is read from ``assets.toml``; :mod:`benchmarks.assets` brings the files.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import tomllib
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
+from benchmarks.options import suggestion
 
 CATALOGUE_FILE = Path(__file__).with_name("assets.toml")
 
@@ -69,9 +69,7 @@ def find_asset(name: str) -> Asset:
     """
     known = _read(CATALOGUE_FILE)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-        raise AssetError(f"no asset is called {name!r}; {hint}")
+        raise AssetError(f"there is no asset {name!r}. {suggestion(name, known)}")
     return known[name]
 
 

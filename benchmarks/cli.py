@@ -27,10 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 suite_app = typer.Typer(help="Build, check and list suites of clips.", no_args_is_help=True)
-assets_app = typer.Typer(
-    help="Weights and recordings: what there is, under which licence, and who needs it.",
-    invoke_without_command=True,
-)
+assets_app = typer.Typer(invoke_without_command=True)
 app.add_typer(suite_app, name="suite")
 app.add_typer(assets_app, name="assets")
 
@@ -50,6 +47,9 @@ Scenarios = Annotated[
 Metrics = Annotated[list[str] | None, typer.Option(metavar="NAME,...", help="Only these metrics.")]
 Judges = Annotated[
     list[str] | None, typer.Option(metavar="NAME,...", help="Who writes down the words.")
+]
+Figures = Annotated[
+    str, typer.Option(metavar="CLIP,...", help="Whose spectrograms to draw; or all, or none.")
 ]
 DATA, REPORTS = Path("data/raw"), Path("reports")
 
@@ -126,7 +126,7 @@ def run(
         str, typer.Option(help="What a local worker may hold, such as 4GiB.")
     ] = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Reuse nothing of earlier runs.")] = False,
-    figures: Annotated[bool, typer.Option(help="Draw the spectrograms.")] = True,
+    figures: Figures = "all",
     data: DataFolder = DATA,
     reports: ReportsFolder = REPORTS,
 ) -> None:
@@ -145,7 +145,12 @@ def run(
     crew = benchmark.Crew(scheduler, workers, timeout, memory_limit)
     folder = output or reports / selection.run_name
     failed = benchmark.run(
-        selection, crew, folder=folder, ledger=reports / ".ledger", fresh=fresh, figures=figures
+        selection,
+        crew,
+        folder=folder,
+        ledger=reports / ".ledger",
+        fresh=fresh,
+        figures=_pictured(figures),
     )
     raise typer.Exit(1 if failed else 0)
 
@@ -157,7 +162,7 @@ def score(
     judges: Judges = None,
     settings: Settings = None,
     workers: Annotated[int, typer.Option(min=0)] = 0,
-    figures: Annotated[bool, typer.Option(help="Draw the spectrograms.")] = True,
+    figures: Figures = "all",
     reports: ReportsFolder = REPORTS,
 ) -> None:
     """Score the stored estimates of a run again, by other metrics or judges; separate nothing.
@@ -168,7 +173,8 @@ def score(
 
     failed = benchmark.rescore(
         run_folder, _names(metrics), _names(judges), tuple(settings or ()),
-        crew=benchmark.Crew(workers=workers), ledger=reports / ".ledger", figures=figures,
+        crew=benchmark.Crew(workers=workers), ledger=reports / ".ledger",
+        figures=_pictured(figures),
     )  # fmt: skip
     raise typer.Exit(1 if failed else 0)
 
@@ -176,16 +182,21 @@ def score(
 @app.command(rich_help_panel="Measure")
 def report(
     run_folder: Annotated[Path, typer.Argument(help="The folder of an earlier run.")],
-    figures: Annotated[bool, typer.Option(help="Draw the spectrograms.")] = True,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write it here. [RUN_FOLDER]")
+    ] = None,
+    figures: Figures = "all",
     reports: ReportsFolder = REPORTS,
 ) -> None:
     """Write the report of a run anew from its rows.
 
-    Example: `sepbench report reports/everyday --no-figures`
+    Example: `sepbench report reports/everyday --figures market,party -o shared`
     """
     from benchmarks import benchmark
 
-    benchmark.rewrite_report(run_folder, ledger=reports / ".ledger", figures=figures)
+    benchmark.rewrite_report(
+        run_folder, output or run_folder, ledger=reports / ".ledger", figures=_pictured(figures)
+    )
 
 
 @app.command(rich_help_panel="Use")
@@ -258,7 +269,7 @@ def suite_list() -> None:
 
 @assets_app.callback(invoke_without_command=True)
 def assets_list(context: typer.Context) -> None:
-    """List every asset with its status, size, licence and who needs it.
+    """Weights and recordings: list them with status, size, licence and who needs them.
 
     Example: `sepbench assets`, then `sepbench assets fetch spleeter-2stems`
     """
@@ -299,6 +310,11 @@ def assets_verify(
 def _names(given: list[str] | None) -> tuple[str, ...]:
     """``["a,b", "c"]`` to ``("a", "b", "c")``."""
     return tuple(name.strip() for text in given or () for name in text.split(",") if name.strip())
+
+
+def _pictured(figures: str) -> tuple[str, ...] | None:
+    """Clips to draw: None for all of them."""
+    return None if figures == "all" else () if figures == "none" else _names([figures])
 
 
 def _at(error: OSError) -> str:

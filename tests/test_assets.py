@@ -695,10 +695,10 @@ def test_hashes_are_given_by_file_name() -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("spleeter-2stem", "did you mean 'spleeter-2stems'"), ("zzz", "there are whisper-tiny-en, ")],
+    [("spleeter-2stem", "Did you mean spleeter-2stems"), ("zzz", "Known: whisper-tiny-en, ")],
 )
 def test_an_unknown_asset_is_answered_with_the_nearest(name: str, hint: str) -> None:
-    with pytest.raises(UserError, match=f"no asset is called '{name}'; {hint}"):
+    with pytest.raises(UserError, match=f"there is no asset '{name}'. {hint}"):
         assets.path(name)
 
 

@@ -147,11 +147,13 @@ def test_run_score_and_report_on_a_folder_of_ones_own(tiny_folder: Path, tmp_pat
     folder = (tmp_path / page).parent
     before = (folder / "rows.parquet").read_bytes()
 
-    done = sepbench("report", folder, "--no-figures", cwd=tmp_path)
+    done = sepbench("report", folder, "--figures", "none", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (folder / "rows.parquet").read_bytes() == before
 
-    done = sepbench("score", folder, "--metrics", "snr,output-ratio", "--no-figures", cwd=tmp_path)
+    done = sepbench(
+        "score", folder, "--metrics", "snr,output-ratio", "--figures", "none", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert "snr" in (folder / "rows.csv").read_text()
 
@@ -161,9 +163,9 @@ def test_a_clip_that_cannot_be_read_is_a_row_with_its_reason(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     stem = tiny_folder / "crowd" / "three" / "speech.wav"
-    soundfile.write(stem, np.zeros(8000), 16000)
-    done = sepbench("run", tiny_folder, "--methods", "mixture", "--no-figures", cwd=tmp_path)
+    soundfile.write(stem, np.zeros((8000, 2)), 16000)
+    done = sepbench("run", tiny_folder, "--methods", "mixture", "--figures", "none", cwd=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "three" in done.stdout
     page = tmp_path / done.stdout.split()[-1]
-    assert "8000" in page.read_text(encoding="utf-8")
+    assert "8000 samples" in page.read_text(encoding="utf-8")

@@ -14,9 +14,9 @@ ROOT = Path(__file__).parent.parent
 OPEN_TO_PLUGINS = {"benchmarks.contract", "benchmarks.assets"}
 # Each room may use those to its left.
 FLOW = (
-    ("errors", "contract"),
+    ("errors", "contract", "options"),
     ("media", "downloads", "catalogue", "checkpoints", "assets"),
-    ("options", "registry", "separation"),
+    ("registry", "separation"),
     ("recipe",),
     ("scene", "card"),
     ("building",),
