@@ -1,0 +1,92 @@
+"""The report of a run: a page of Markdown, its pictures, and all rows as CSV and Parquet.
+
+It is a function of the rows, the receipt and the sound: the same three give the same files.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.ledger import write_file
+from benchmarks.report.figures import ClipTracks
+from benchmarks.report.page import figure_name, page, panel_scores
+from benchmarks.summary import Summary, Table, summarise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ClipTracks", "write_report", "write_rows"]
+
+
+def write_report(
+    run_dir: Path,
+    rows: pd.DataFrame,
+    receipt: Mapping[str, Any],
+    tracks: Callable[[str], ClipTracks] | None = None,
+    *,
+    pictured: Collection[str] | None = None,
+    seed: int = 0,
+    progress: Callable[[float, float, str], None] | None = None,
+) -> Path:
+    """Write ``report.md``, ``rows.csv``, ``rows.parquet`` and ``figures/*.png`` into a folder.
+
+    Args:
+        run_dir: made when it is not there.
+        rows: one frozen fact each, with the columns of ``benchmarks.summary.COLUMNS``.
+        receipt: as :func:`benchmarks.report.receipt.receipt` gathers it, or any record of a run;
+            ``started`` or ``finished`` dates the report.
+        tracks: the sound of a clip, by its id; without it there are no spectrograms.
+        pictured: ids of the clips to draw spectrograms of; all by default.
+        seed: of the bootstrap intervals.
+        progress: called with pictures done, pictures in all, and a clip's id.
+
+    Returns:
+        the path of ``report.md``.
+
+    Raises:
+        UserError: when the rows can't be summarised; see :func:`benchmarks.summary.summarise`.
+    """
+    summary = summarise(rows, seed=seed)
+    write_rows(run_dir, rows)
+    figures = {"": "figures/overview.png"} if _draw_overview(run_dir, summary) else {}
+    if tracks is not None:
+        wanted = [clip for clip in summary.overall.clips if pictured is None or clip in pictured]
+        for done, clip in enumerate(wanted, start=1):
+            figures[clip] = f"figures/{figure_name(clip)}"
+            _draw_clip(run_dir / figures[clip], summary.overall, clip, tracks(clip))
+            if progress is not None:
+                progress(done, len(wanted), clip)
+    path = run_dir / "report.md"
+    write_file(path, page(summary, rows, receipt, figures).encode())
+    return path
+
+
+def write_rows(run_dir: Path, rows: pd.DataFrame) -> None:
+    """Write all rows as CSV and Parquet; infinity survives both, a missing value stays missing."""
+    counts = ("substitutions", "deletions", "insertions", "reference_units")
+    typed = rows.astype({"value": "float64", **dict.fromkeys(counts, "Int64")})
+    parquet = io.BytesIO()
+    typed.to_parquet(parquet, index=False)
+    write_file(run_dir / "rows.csv", typed.to_csv(index=False).encode())
+    write_file(run_dir / "rows.parquet", parquet.getvalue())
+
+
+def _draw_overview(run_dir: Path, summary: Summary) -> bool:
+    from benchmarks.report.canvas import png
+    from benchmarks.report.overview import overview
+
+    figure = overview(summary)
+    if figure is not None:
+        write_file(run_dir / "figures" / "overview.png", png(figure))
+    return figure is not None
+
+
+def _draw_clip(path: Path, table: Table, clip: str, tracks: ClipTracks) -> None:
+    from benchmarks.report.canvas import png
+    from benchmarks.report.figures import panels, spectrograms
+
+    found = panels(tracks, list(table.families), panel_scores(table, clip))
+    write_file(path, png(spectrograms(found)))

@@ -1,0 +1,161 @@
+"""The page: its sections put together, and its prose from the template ``report.md.jinja``."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from benchmarks.report import tables
+from benchmarks.report.markdown import counted, details, escape, listed, number, table
+from benchmarks.report.receipt import receipt_sections
+from benchmarks.report.seed_study import seed_study_table
+from benchmarks.report.verdict import at_a_glance, caution, verdict
+from benchmarks.report.words import word_errors
+from benchmarks.summary import RESAMPLES, Gap, Summary, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FAILURES = ("failed", "timed out", "unavailable")
+
+
+def page(
+    summary: Summary, rows: pd.DataFrame, receipt: Mapping[str, Any], figures: Mapping[str, str]
+) -> str:
+    """The report as Markdown.
+
+    Args:
+        summary: of these rows.
+        rows: for what was heard, and for hashes.
+        receipt: see :mod:`benchmarks.report.receipt`.
+        figures: paths relative to the page, by clip; the overview's under the empty name.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    source = files("benchmarks.report").joinpath("report.md.jinja").read_text(encoding="utf-8")
+    text = environment.from_string(source).render(_context(summary, rows, receipt, figures))
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def figure_name(clip: str) -> str:
+    """A file name for a clip's picture: plain, and of its own even where ids are not."""
+    plain = re.sub(r"[^\w.-]+", "-", clip)[:80]
+    mark = "" if plain == clip else f"-{hashlib.sha256(clip.encode()).hexdigest()[:8]}"
+    return f"clip-{plain}{mark}.png"
+
+
+def panel_scores(one: Table, clip: str) -> dict[tuple[str, str], str]:
+    """By method and target, what to write beside a spectrogram: the scores of this one clip."""
+    texts: dict[tuple[str, str], list[str]] = {}
+    names = {"si-sdr": "SI-SDR", "wer": "WER"}
+    for measure in sorted(one.measures, key=lambda m: (m.of_words, m.judge)):
+        for method in one.families:
+            value = one.scores[method, measure].by_clip.get(clip)
+            if measure.metric in names and value is not None:
+                unit = "" if measure.of_words else f" {measure.unit}"
+                text = f"{names[measure.metric]} {number(value, measure.unit)}{unit}"
+                texts.setdefault((method, measure.target), []).append(text)
+    return {key: ", ".join(parts[:2]) for key, parts in texts.items()}
+
+
+def _context(
+    summary: Summary, rows: pd.DataFrame, receipt: Mapping[str, Any], figures: Mapping[str, str]
+) -> dict[str, Any]:
+    several = len(summary.scenarios) > 1
+    every = [*summary.scenarios, *([summary.overall] if several else [])]
+    judges = sorted({m.judge for m in summary.overall.measures if m.of_words})
+    sound = tables.shown(summary.overall, of_words=False)
+    return {
+        "suite": escape(summary.suite),
+        "date": escape(str(receipt.get("started", receipt.get("finished", "")))[:10]),
+        "facts": _facts(summary, judges),
+        "glance": _glance(summary),
+        "caution": caution(summary),
+        "overview": figures.get(""),
+        "judges": listed([f"`{judge}`" for judge in judges]),
+        "has_sound": bool(sound),
+        "has_words": bool(tables.shown(summary.overall, of_words=True)),
+        "has_output_ratio": any(measure.metric == "output-ratio" for measure in sound),
+        "resamples": RESAMPLES,
+        "sections": [_section(one, summary, figures) for one in every],
+        "speed": tables.speed_table(summary.overall),
+        "earlier": tables.has_earlier_costs(every),
+        "dagger": tables.EARLIER,
+        "seed_study": seed_study_table(summary),
+        **_missing(summary, every),
+        "words": [(_name(one), text) for one in every if (text := word_errors(rows, one))],
+        "receipt": receipt_sections(receipt, rows),
+    }
+
+
+def _facts(summary: Summary, judges: Sequence[str]) -> str:
+    clips, scenarios = len(summary.overall.clips), len(summary.scenarios)
+    text = f"{counted(clips, 'clip')} in {counted(scenarios, 'scenario')}, "
+    text += counted(len(summary.overall.families), "method")
+    heard = f", words heard by {listed([escape(judge) for judge in judges])}" if judges else ""
+    return f"{text}{heard}."
+
+
+def _glance(summary: Summary) -> str:
+    header = ["scenario", "highest SI-SDR of the vocals", "lowest word error rate"]
+    rows = [[f"{_name(one)} ({_size(one)})", *at_a_glance(one)] for one in summary.scenarios]
+    return table(header, rows, align="l")
+
+
+def _section(one: Table, summary: Summary, figures: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "name": _name(one),
+        "size": _size(one),
+        "overall": not one.scenario,
+        "verdict": verdict(one),
+        "earlier": tables.has_earlier_costs([one]),
+        "sound": tables.sound_table(one),
+        "words": tables.words_table(one),
+        "shares": tables.share_table(one),
+        "notes": [*tables.missing_notes(one, summary.gaps), *tables.share_notes(one)],
+        "pictures": _pictures(one, figures) if one.scenario else "",
+    }
+
+
+def _name(one: Table) -> str:
+    return escape(one.scenario) or "All clips"
+
+
+def _size(one: Table) -> str:
+    return counted(len(one.clips), "clip")
+
+
+def _pictures(one: Table, figures: Mapping[str, str]) -> str:
+    """The spectrograms of a scenario's clips; the first is open."""
+    drawn = [clip for clip in one.clips if clip in figures]
+    return "\n\n".join(
+        details(
+            f"Spectrograms of {clip}",
+            f"![Spectrograms of one clip: the mixture, the true tracks, and the vocals and the "
+            f"background of each method]({quote(figures[clip])})",
+            opened=clip == drawn[0],
+        )
+        for clip in drawn
+    )
+
+
+def _missing(summary: Summary, every: Sequence[Table]) -> dict[str, str]:
+    """What is not there: failures, undefined scores, methods or metrics that do not apply."""
+
+    def of(*statuses: str) -> list[Gap]:
+        return [gap for gap in summary.gaps if gap.status in statuses]
+
+    failed = of(*FAILURES)
+    return {
+        "failures": tables.gap_table(failed, with_status=True) if failed else "None.",
+        "undefined": tables.gap_table(found) if (found := of("undefined")) else "None.",
+        "not_applicable": tables.gap_table(found) if (found := of("not applicable")) else "None.",
+        "partial": tables.partial_table([one for one in every if one.scenario]),
+    }
