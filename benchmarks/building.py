@@ -28,6 +28,7 @@ from benchmarks import card, media, recipe, scene
 from benchmarks.contract import Clip
 from benchmarks.errors import UserError
 from benchmarks.recipe import ClipRecipe, Recipe, read_recipe, sound_file, sound_sha256, sounds_of
+from benchmarks.sources import source_texts
 
 # The packages whose versions can move a sample of a built clip.
 PACKAGES = (
@@ -211,8 +212,7 @@ def _sha256_of(**parts: Any) -> str:
 
 @functools.cache
 def _code() -> dict[str, str]:
-    files = [Path(str(module.__file__)) for module in (recipe, scene, card, media)]
-    return {file.name: file.read_text(encoding="utf-8") for file in (*files, Path(__file__))}
+    return source_texts(recipe.__file__, scene.__file__, card.__file__, media.__file__, __file__)
 
 
 @functools.cache

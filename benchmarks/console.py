@@ -43,7 +43,7 @@ def progress_bar(what: str) -> Iterator[Callable[[float, float, str], None]]:
         with _rich_bar() as bar:
             task = bar.add_task(what, total=None)
             yield lambda done, total, label: bar.update(
-                task, completed=done, total=total, description=escape(f"{what}: {label}")
+                task, completed=done, total=total, description=escape(f"{what} {label}")
             )
         return
     tenths = -1
@@ -53,7 +53,7 @@ def progress_bar(what: str) -> Iterator[Callable[[float, float, str], None]]:
         reached = int(10 * done / total) if total else 10
         if reached > tenths:
             tenths = reached
-            say(f"{what}: {10 * reached} % ({label})")
+            say(f"{what}: {10 * reached} %" + (f" ({label})" if label else ""))
 
     yield line
 
@@ -191,7 +191,7 @@ def fetch_assets(names: Sequence[str]) -> None:
     for name in names:
         with progress_bar(f"fetching {name}") as progress:
             folder = assets.fetch(
-                name, lambda done, total: progress(done // 10**6, total // 10**6, "MB")
+                name, lambda done, total: progress(done // 10**6, total // 10**6, "(MB)")
             )
         say(f"{name} is in {folder}")
 

@@ -87,6 +87,8 @@ def _separate_one(
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"{folder} is a file; choose a folder for -o.") from error
+    except OSError as error:
+        raise UserError(f"{folder} can't be made: {error.strerror}; choose another -o.") from error
     vocals, background = folder / "vocals.wav", folder / "background.wav"
     total = info.duration_seconds or 0.0
     with progress_bar(source.name) as progress:
@@ -97,7 +99,7 @@ def _separate_one(
                 vocals,
                 background,
                 song=song,
-                progress=lambda done: progress(int(done), int(max(total, done)), "seconds"),
+                progress=lambda done: progress(int(done), int(max(total, done)), ""),
             )
         except (NotApplicable, BadEstimate) as error:
             raise UserError(f"{source}: {loaded.method.name} {error}") from error

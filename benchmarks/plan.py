@@ -15,6 +15,7 @@ from benchmarks.contract import Judge, Method, Metric, Plugin
 from benchmarks.errors import UserError
 from benchmarks.ledger import key_of
 from benchmarks.options import parse_options, split_assignments, suggestion
+from benchmarks.sources import source_texts
 
 if TYPE_CHECKING:
     from benchmarks.suite import ClipEntry, Suite
@@ -150,8 +151,7 @@ def _with_stamp(value: Any) -> Any:
 @functools.cache
 def _harness_hash() -> str:
     """The harness's own files that touch the sound between a clip and an estimate."""
-    files = (separation.__file__, media.__file__)
-    return key_of(sources=[Path(file).read_text(encoding="utf-8") for file in files])
+    return key_of(sources=source_texts(separation.__file__, media.__file__))
 
 
 def estimate_key(clip: ClipEntry, choice: Choice[Method]) -> str:

@@ -2,13 +2,8 @@
 
 A pure function of the rows: the same rows, in any order, give the same summary. What was decided:
 
-- **Intervals** are 95 % percentile bootstraps over clips. Percentile, not BCa: it needs no
-  acceleration (undefined for few or equal clips), never leaves the range of the data, and on
-  samples of four covered no less (0.80 against 0.80; 0.87 against 0.89 for eight). So with few
-  clips both are too narrow, which the report says. One clip, clips that all agree, and infinite
-  scores have no interval.
-- **Error rates** are pooled: total errors over total reference units. Each bootstrap sample draws
-  clips and pools them.
+- **Intervals** are bootstraps over clips; :mod:`benchmarks.intervals` says which, and why.
+- **Error rates** are pooled: total errors over total reference units.
 - **Missing clips.** A mean is complete when it covers every clip on which any method has that
   score. An incomplete mean is kept with its ``n``, but it is never compared: not the best, no
   share of the headroom, a dash in the report.
@@ -26,10 +21,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.contract import Better, Undefined
 from benchmarks.errors import UserError
+from benchmarks.intervals import mean_of, pooled_rate_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,14 +38,11 @@ COLUMNS = (
 FLOOR = "mixture"
 CLEAN = "clean"
 COSTS = ("run-time", "real-time-factor", "cold-start", "peak-memory")
-RESAMPLES = 9999
 
 _SCENARIOS = ("simple", "music", "crowd")
 _FAMILIES = ("floor", "dsp", "blind", "reference", "learned", "hybrid", "oracle")
 _TEXTS = (*COLUMNS[:11], "status", "reason", "start")
 _EDITS = ("substitutions", "deletions", "insertions")
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,12 +300,7 @@ def _scores(rows: pd.DataFrame, methods: Iterable[str], seed: int) -> dict[str, 
 
 def _averaged(rows: pd.DataFrame, covered: int, seed: int) -> Score:
     values = rows["value"].to_numpy(dtype=float)
-    interval = None
-    if values.size == 0 or (math.inf in values and -math.inf in values):
-        mean = None
-    else:
-        mean = float(values.mean())
-        interval = _interval((values,), _mean_of, seed)
+    mean, interval = mean_of(values, seed)
     return Score(mean, interval, values.size, covered, _by_clip(rows))
 
 
@@ -321,10 +308,7 @@ def _pooled(rows: pd.DataFrame, covered: int, seed: int) -> Score:
     rows = rows[rows["reference_units"].notna()]
     errors = rows[list(_EDITS)].sum(axis="columns").to_numpy(dtype=float)
     units = rows["reference_units"].to_numpy(dtype=float)
-    mean, interval = None, None
-    if units.sum() > 0:
-        mean = float(errors.sum() / units.sum())
-        interval = _interval((errors, units), _rate_of, seed)
+    mean, interval = pooled_rate_of(errors, units, seed)
     totals = int(errors.sum()), int(units.sum())
     return Score(mean, interval, errors.size, covered, _by_clip(rows), *totals)
 
@@ -332,37 +316,6 @@ def _pooled(rows: pd.DataFrame, covered: int, seed: int) -> Score:
 def _by_clip(rows: pd.DataFrame) -> dict[str, float]:
     there = rows[rows["value"].notna()]
     return dict(zip(there["clip"], there["value"].astype(float), strict=True))
-
-
-def _mean_of(values: Floats, axis: int = -1) -> Floats:
-    return np.asarray(values.mean(axis=axis))
-
-
-def _rate_of(errors: Floats, units: Floats, axis: int = -1) -> Floats:
-    # A sample of nothing but clips without words: its errors count as against one word.
-    return np.asarray(errors.sum(axis=axis) / np.maximum(units.sum(axis=axis), 1.0))
-
-
-def _interval(
-    data: tuple[Floats, ...], statistic: Callable[..., Floats], seed: int
-) -> tuple[float, float] | None:
-    from scipy.stats import bootstrap
-
-    clips = data[0].size
-    if clips < 2 or not all(np.isfinite(one).all() for one in data):
-        return None
-    low, high = bootstrap(
-        data,
-        statistic,
-        paired=True,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=max(1, 2_000_000 // clips),
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    # Clips that all agree tell nothing of their spread; a width of nought would claim certainty.
-    return (float(low), float(high)) if low < high else None
 
 
 def _comparable(score: Score | None) -> float | None:

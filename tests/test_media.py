@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from benchmarks import media
 from benchmarks.contract import Audio, ContractError
 from benchmarks.errors import UserError
+from benchmarks.media import output
 
 RATE_HZ = 44100
 # What each codec's encoder takes; the first letters are the container's name.
@@ -586,7 +587,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_behind(
     """
     temporary = tmp_path / "temporary"
     temporary.symlink_to("/dev/full")
-    monkeypatch.setattr(media, "_temporary_name", lambda path: temporary)
+    monkeypatch.setattr(output, "_temporary_name", lambda path: temporary)
     name, write = WRITERS[kind]
     path = tmp_path / name
     path.write_bytes(b"old")

@@ -30,6 +30,7 @@ from benchmarks.contract import (
     method,
 )
 from benchmarks.errors import UserError
+from benchmarks.media import output
 from benchmarks.separation import BadEstimate, NotApplicable, TooLong
 
 RATE_HZ = 8000
@@ -509,7 +510,7 @@ def test_a_disk_that_fills_at_the_second_track_leaves_neither(
     """As in the tests of media, the kernel refuses what goes to /dev/full."""
     places = iter([tmp_path / "first", tmp_path / "second"])
     (tmp_path / "second").symlink_to("/dev/full")
-    monkeypatch.setattr(media, "_temporary_name", lambda path: next(places))
+    monkeypatch.setattr(output, "_temporary_name", lambda path: next(places))
     source = tmp_path / "x.wav"
     soundfile.write(source, noise(1, 3 * RATE_HZ).samples.T, RATE_HZ)
     paths = (tmp_path / "v.wav", tmp_path / "b.wav")

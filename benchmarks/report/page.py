@@ -9,13 +9,14 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from benchmarks.intervals import RESAMPLES
 from benchmarks.report import tables
 from benchmarks.report.markdown import counted, details, escape, listed, number, table
 from benchmarks.report.receipt import receipt_sections
 from benchmarks.report.seed_study import seed_study_table
 from benchmarks.report.verdict import at_a_glance, caution, verdict
 from benchmarks.report.words import word_errors
-from benchmarks.summary import RESAMPLES, Gap, Summary, Table
+from benchmarks.summary import Gap, Summary, Table
 
 if TYPE_CHECKING:
     import pandas as pd
