@@ -19,6 +19,7 @@ from typing import Any, Literal
 from benchmarks.errors import UserError
 
 POLL_SECONDS = 0.5
+WITHOUT_WORKERS_SECONDS = 60.0
 THREAD_LIMITS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -58,6 +59,7 @@ class _Running:
     task: Task
     worker: str
     started: float = field(default_factory=time.monotonic)
+    overdue: bool = False
 
 
 class Workers:
@@ -83,6 +85,8 @@ class Workers:
         self.timeout_seconds = timeout_seconds
         self.memory_limit = memory_limit
         self._stack = contextlib.ExitStack()
+        self._last_group: dict[str, str] = {}
+        self._last_life = 0.0
 
     def __enter__(self) -> Workers:
         return self
@@ -132,26 +136,46 @@ class Workers:
         return found
 
     def run(self, tasks: list[Task]) -> Iterator[Task]:
-        """Run all tasks, and those that they lead to; each is given back when it is finished."""
+        """Run all tasks, and those that they lead to; each is given back when it is finished.
+
+        Raises:
+            UserError: every worker of a cluster is gone, and none came back.
+        """
         waiting, running = list(tasks), dict[Any, _Running]()
-        last_group: dict[str, str] = {}
+        self._last_life = time.monotonic()
         while waiting or running:
-            busy = {one.worker for one in running.values()}
-            for worker in self.addresses():
-                if worker in busy or not waiting:
-                    continue
-                task = _next_for(last_group.get(worker, ""), waiting, running)
-                last_group[worker] = task.group
-                try:
-                    running[self._send(task, worker)] = _Running(task, worker)
-                except (UserError, OSError) as error:
-                    waiting = task.finish(Lost("failed", str(error))) + waiting
-                    yield task
-            for future, result in self._wait(running):
-                task = running.pop(future).task
+            yield from self._send_some(waiting, running)
+            ended = [(future, running.pop(future)) for future in self._ended(running)]
+            yield from self._send_some(waiting, running)  # no worker waits for our reading
+            for future, one in ended:
+                waiting[:0] = one.task.finish(self._outcome(future, one))
                 future.release()
-                waiting = task.finish(result) + waiting
+                yield one.task
+
+    def _send_some(self, waiting: list[Task], running: dict[Any, _Running]) -> Iterator[Task]:
+        """Give each idle worker a task; a task that can't even be sent is finished here."""
+        busy = {one.worker for one in running.values()}
+        idle = [worker for worker in self.addresses() if worker not in busy] if waiting else []
+        self._check_for_life(any_worker=bool(idle or busy or not waiting))
+        for worker in idle:
+            if not waiting:
+                return
+            task = _next_for(self._last_group.get(worker, ""), waiting, running)
+            self._last_group[worker] = task.group
+            try:
+                running[self._send(task, worker)] = _Running(task, worker)
+            except (UserError, OSError) as error:
+                waiting[:0] = task.finish(Lost("failed", str(error)))
                 yield task
+
+    def _check_for_life(self, *, any_worker: bool) -> None:
+        if any_worker:
+            self._last_life = time.monotonic()
+        elif time.monotonic() - self._last_life > WITHOUT_WORKERS_SECONDS:
+            raise UserError(
+                f"no worker has been there for {WITHOUT_WORKERS_SECONDS:g} s; start some, and "
+                "repeat the command: what was finished is kept."
+            )
 
     def _send(self, task: Task, worker: str) -> Any:
         return self.client.submit(
@@ -163,8 +187,8 @@ class Workers:
             retries=0,
         )
 
-    def _wait(self, running: dict[Any, _Running]) -> list[tuple[Any, Any]]:
-        """The tasks that have ended, well or not, after waiting a little for one."""
+    def _ended(self, running: dict[Any, _Running]) -> list[Any]:
+        """The futures that have ended, well or not, after waiting a little for one."""
         from distributed import wait
 
         if not running:
@@ -172,39 +196,37 @@ class Workers:
             return []
         with contextlib.suppress(TimeoutError):
             wait(list(running), timeout=POLL_SECONDS, return_when="FIRST_COMPLETED")
-        ended = [
-            (future, self._outcome(future, running[future])) for future in running if future.done()
-        ]
+        ended = [future for future in running if future.done()]
         return ended or self._overdue(running) or self._orphaned(running)
 
     def _outcome(self, future: Any, one: _Running) -> Any:
+        if one.overdue:
+            reason = f"took longer than {self.timeout_seconds:g} s; allow more with --timeout"
+            return Lost("timed out", reason)
         if future.status == "finished":
             return future.result()
-        error = future.exception()
-        if type(error).__name__ == "KilledWorker" or error is None:
+        error = future.exception() if future.status == "error" else None
+        if error is None or type(error).__name__ == "KilledWorker":
             return Lost("failed", self._why_it_died(one.worker))
         return _lost_by(error, future.traceback())
 
-    def _overdue(self, running: dict[Any, _Running]) -> list[tuple[Any, Any]]:
+    def _overdue(self, running: dict[Any, _Running]) -> list[Any]:
         """Tasks over their time: their workers are restarted, the others go on."""
         now = time.monotonic()
-        late = [(f, one) for f, one in running.items() if now - one.started > self.timeout_seconds]
-        for future, one in late:
+        late = [f for f, one in running.items() if now - one.started > self.timeout_seconds]
+        for future in late:
+            running[future].overdue = True
             future.cancel()
             with contextlib.suppress(Exception):  # a worker without a nanny can't be restarted
-                self.client.restart_workers([one.worker], timeout=30, raise_for_error=False)
-        reason = f"took longer than {self.timeout_seconds:g} s; allow more with --timeout"
-        return [(future, Lost("timed out", reason)) for future, _ in late]
+                self.client.restart_workers(
+                    [running[future].worker], timeout=30, raise_for_error=False
+                )
+        return late
 
-    def _orphaned(self, running: dict[Any, _Running]) -> list[tuple[Any, Any]]:
+    def _orphaned(self, running: dict[Any, _Running]) -> list[Any]:
         """Tasks whose worker is gone without the scheduler having given them up."""
         there = set(self.addresses())
-        gone = [(f, one) for f, one in running.items() if one.worker not in there]
-        return [
-            (future, Lost("failed", self._why_it_died(one.worker)))
-            for future, one in gone
-            if not future.done()
-        ]
+        return [f for f, one in running.items() if one.worker not in there and not f.done()]
 
     def _why_it_died(self, worker: str) -> str:
         overgrown = self.client.get_events("worker-restart-memory")
