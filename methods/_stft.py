@@ -3,7 +3,8 @@
 Frames are centred: frame ``t`` is the ``window`` samples around sample ``t * hop``, with silence
 outside the recording, under a periodic Hann window. That is the framing of ``librosa.stft`` with
 its defaults. The layout differs: time comes before frequency, ``(channels, frames, bins)``, so
-that a stretch of frames lies in one piece of memory. All arithmetic is in single precision.
+that a stretch of frames lies in one piece of memory. Spectra are computed in double precision and
+then rounded to single, as librosa's are, which makes them equal to the last bit.
 
 The inverse adds up the windowed frames and divides by the sum of the squared windows, which is the
 least-squares answer of Griffin and Lim, "Signal estimation from modified short-time Fourier
@@ -105,7 +106,7 @@ class STFT:
         channels, frames, _ = spectrum.shape
         pieces = np.zeros((channels, frames, self._hops, self.hop), np.float32)
         flat = pieces.reshape(channels, frames, -1)[:, :, : self.window]
-        np.multiply(irfft(spectrum, n=self.window), _hann(self.window), out=flat)
+        np.multiply(irfft(spectrum, n=self.window), _hann(self.window).astype(np.float32), out=flat)
         out = np.zeros((channels, frames + self._hops - 1, self.hop), np.float32)
         for late in range(self._hops):
             out[:, late : late + frames] += pieces[:, :, late]
@@ -151,7 +152,7 @@ class STFT:
 
 
 @functools.lru_cache(maxsize=8)
-def _hann(window: int) -> Samples:
+def _hann(window: int) -> NDArray[np.float64]:
     values = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(window) / window)
     values.flags.writeable = False
-    return values.astype(np.float32)
+    return values
