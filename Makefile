@@ -5,6 +5,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 .PHONY: bench test lint types pytest notebook perf sample clean help
 
 help:  ## Say what can be made
@@ -23,7 +25,7 @@ types: .venv/ready-to-test
 	@$(BIN)/mypy
 
 pytest: .venv/ready-to-test
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ARGS)
 
 perf: .venv/ready-to-test  ## Time ours beside each peer
 	@for peer in nn_filter spleeter scaling; do $(BIN)/python -m benchmarks.perf.$$peer; done

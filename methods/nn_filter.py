@@ -202,7 +202,7 @@ class Chunk:
     @property
     def cosines(self) -> Floats:
         """Of the angles between frame ``frames[n]`` and frame ``origin + m``, at ``[n, m]``."""
-        return np.concatenate(self.blocks, axis=1)
+        return np.ascontiguousarray(np.concatenate(self.blocks, axis=1))
 
     def shares(self, count: int) -> Iterator[Chunk]:
         """The chunk in at most ``count`` parts of about one size."""
@@ -227,14 +227,12 @@ def chunks(magnitudes: Floats, farthest: int, pool: ThreadPoolExecutor) -> Itera
             part = to_come.popleft()
             within_reach.append(_directions(magnitudes[part.start : part.stop]))
             found.append([])
-        own = within_reach[0]
-        products = list(pool.map(lambda other, own=own: own @ other.T, within_reach))
-        earlier = len(found[0])
-        for known, product in zip(found, products, strict=True):
-            known.append(product.T)
-        blocks = (*found.popleft(), *products[1:])
+        own, earlier = within_reach[0], found.popleft()
+        products = list(pool.map(own.__matmul__, [other.T for other in within_reach]))
+        for later, product in zip(found, products[1:], strict=True):
+            later.append(product.T)
         within_reach.popleft()
-        yield Chunk(frames, frames.start - CHUNK * earlier, blocks)
+        yield Chunk(frames, frames.start - CHUNK * len(earlier), (*earlier, *products))
 
 
 def _directions(magnitudes: Floats) -> Floats:
@@ -263,11 +261,11 @@ class _Separation:
 
     def run(self) -> tuple[Samples, Samples]:
         """The vocals and the background."""
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         vocals, background = np.zeros_like(self.samples), np.zeros_like(self.samples)
         threads = _threads()
-        # One thread for each product: many that wait for each other are slower than a few that don't.
+        # One thread for each product: threads that share one wait for each other on a busy machine.
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
             list(pool.map(self._analyse, _batches(range(len(self.magnitudes)), CHUNK)))
             for chunk in chunks(self.magnitudes, self.reach.farthest, pool):

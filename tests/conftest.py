@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
+
 from benchmarks.suite import Suite, build, load_suite
+
+# Tests run side by side: more threads than cores spin, and take many times as long.
+for limit in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(limit, "1")
 
 ROOT = Path(__file__).parent.parent
 RATE_HZ = 16000
@@ -50,8 +56,9 @@ def tiny_suite(tiny_folder: Path) -> Suite:
 
 
 @pytest.fixture(scope="session")
-def everyday_suite() -> Suite:
-    """The default suite, built where `make bench` builds it."""
+def everyday_suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """The default suite, built where `make bench` builds it, by one test process for all."""
     data = ROOT / "data" / "raw"
-    build("everyday", data, workers=os.cpu_count() or 1)
+    with FileLock(tmp_path_factory.getbasetemp().parent / "everyday.lock"):
+        build("everyday", data, workers=os.cpu_count() or 1)
     return load_suite("everyday", data)
