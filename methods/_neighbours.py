@@ -100,7 +100,12 @@ def medians(features: Floats, neighbours: Integers) -> Floats:
 
     Returns:
         Shape ``(rows, columns)``; NaN in a row without any neighbour.
+
+    Raises:
+        IndexError: when there is no such frame.
     """
+    if neighbours.max(initial=-1) >= len(features):  # the loop below reads memory unchecked
+        raise IndexError(f"no frame {neighbours.max()} among {len(features)}")
     columns = features.shape[1]
     if columns < TILE:
         features = np.pad(features, ((0, 0), (0, TILE - columns)))

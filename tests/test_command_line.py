@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from benchmarks import cli
 from tests.conftest import ROOT, write_clip
 
 VERBS = (
@@ -135,6 +137,49 @@ def test_two_inputs_of_one_name_are_refused(voice: Path, tmp_path: Path) -> None
     twin.write_bytes(voice.read_bytes())
     said = refused("separate", voice, twin, "-m", "mixture", "-o", tmp_path / "out")
     assert "two inputs are called clip" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "the disk is full at reports/.ledger/x; what was finished is kept"),
+        (errno.EROFS, "no permission to write at reports/.ledger/x; choose another folder"),
+        (errno.EACCES, "no permission to write"),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_one_line_and_exit_code_2(
+    number: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Somewhere in a run the disk gives out; the error comes up through all the layers."""
+
+    def run(**_: object) -> None:
+        raise OSError(number, os.strerror(number), "reports/.ledger/x")
+
+    monkeypatch.setattr(cli, "app", run)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(**_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(cli, "app", run)
+    with pytest.raises(KeyError):
+        cli.main()
+
+
+def test_a_reports_folder_that_cannot_be_written_is_refused_before_the_work(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    said = refused("run", tiny_folder, "--reports", tmp_path / "taken", cwd=tmp_path)
+    assert "a file is in the way" in said
 
 
 @pytest.mark.slow

@@ -177,6 +177,11 @@ def test_frames_with_fewer_neighbours_have_the_median_of_those() -> None:
     np.testing.assert_array_equal(found[:, 0], [4.0, 32.5, 81.0, math.nan])
 
 
+def test_a_neighbour_that_is_no_frame_is_refused() -> None:
+    with pytest.raises(IndexError, match="no frame 5 among 5"):
+        medians(np.zeros((5, 100), np.float32), np.array([[0, 5]]))
+
+
 def test_the_network_leaves_out_what_no_median_depends_on() -> None:
     steps, size = selection(96)
     full, _ = selection(128)
