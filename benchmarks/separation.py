@@ -304,6 +304,7 @@ def _cores(loaded: Loaded, clip: Clip, window: _Window, blocks: Blocks) -> Itera
             _copied(estimate.background, start - first, stop - first),
             notes,
         )
+        del block, estimate  # or they would be held beside the next ones
         window.forget(start + blocks.core - blocks.context)
 
 
