@@ -24,7 +24,7 @@ FINDINGS = (
     Finding("simple", "nearest-neighbour filter", ("nn-filter",), -5.84, 0.67),
     Finding("music", "nearest-neighbour filter", ("nn-filter",), -14.05, 0.93),
     Finding("crowd", "nearest-neighbour filter", ("nn-filter",), -7.97, 0.94),
-    Finding("crowd", "ICA", ("fast-ica", "ica"), 0.07, 0.78),
+    Finding("crowd", "ICA", ("fastica", "fast-ica", "ica"), 0.07, 0.78),
     Finding("crowd", "Spleeter", ("spleeter",), 18.35, 0.67),
 )
 
