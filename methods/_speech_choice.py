@@ -5,14 +5,20 @@ power in any band of frequencies rises and falls a few times a second, far more 
 of a crowd or of traffic (Houtgast and Steeneken 1985, "A review of the MTF concept in room
 acoustics"; Scheirer and Slaney 1997, "Construction and evaluation of a robust multifeature
 speech/music discriminator"). A component's *modulation* is the variance of its magnitude between 1
-and 8 Hz, as a share of the squared mean, averaged over bands from 200 to 4000 Hz. It was 1 to 3.5
-for voices alone, and below 0.5 for nearly all of 43 pieces of music, crowds and noises.
+and 8 Hz over the squared mean, averaged over bands from 200 to 4000 Hz. It was 1 to 3.5 for 18
+pieces of speech, and below 0.5 for 38 of 43 pieces of music, crowds and noises.
 
 The score of a component is its level at the microphones, in those bands, less three times what its
-modulation lacks to 1, both in dB. Components that are modulated like a voice thus differ by their
+modulation lacks to 1, all in dB. Components that are modulated like a voice thus differ by their
 level alone: among talkers the loudest is taken, which in a room is mostly the nearest. Where two
-scores lie within 1 dB, which is a coin's toss, the component that is relatively stronger in the
-first channel is taken, as if that microphone were the speaker's own.
+scores lie within 1 dB, a coin's toss, the component that is relatively stronger in the first
+channel is taken, as if that microphone were the speaker's own.
+
+On random mixtures at two microphones, taken apart by ``fastica``, this chose the speech 100 times
+in 100 against music, 56 in 60 against crowds and 28 in 30 against noises at -10 to 10 dB, and the
+louder talker 77 times in 80 at 1.5 to 8 dB. (The weight of 3 was set on other mixtures of the same
+recordings.) What it took instead were the voices nearest in a crowd, a typist, and a second talker
+left in the first.
 """
 
 from __future__ import annotations
