@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.ledger import write_file
 from benchmarks.report.figures import ClipTracks
-from benchmarks.report.page import figure_name, page, panel_scores
-from benchmarks.summary import Summary, Table, summarise
+from benchmarks.report.overview import overview
+from benchmarks.report.page import Pictures, figure_name, page, panel_scores
+from benchmarks.report.tradeoff import tradeoff
+from benchmarks.summary import Table, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = ["ClipTracks", "write_report", "write_rows"]
 
@@ -51,7 +54,11 @@ def write_report(
     """
     summary = summarise(rows, seed=seed)
     write_rows(run_dir, rows)
-    figures = {"": "figures/overview.png"} if _draw_overview(run_dir, summary) else {}
+    pictures = Pictures(
+        _draw(run_dir, "figures/overview.png", overview(summary)),
+        _draw(run_dir, "figures/tradeoff.png", tradeoff(summary)),
+        figures := {},
+    )
     if tracks is not None:
         wanted = [clip for clip in summary.overall.clips if pictured is None or clip in pictured]
         for done, clip in enumerate(wanted, start=1):
@@ -60,7 +67,7 @@ def write_report(
             if progress is not None:
                 progress(done, len(wanted), clip)
     path = run_dir / "report.md"
-    write_file(path, page(summary, rows, receipt, figures).encode())
+    write_file(path, page(summary, rows, receipt, pictures).encode())
     return path
 
 
@@ -74,14 +81,14 @@ def write_rows(run_dir: Path, rows: pd.DataFrame) -> None:
     write_file(run_dir / "rows.parquet", parquet.getvalue())
 
 
-def _draw_overview(run_dir: Path, summary: Summary) -> bool:
+def _draw(run_dir: Path, name: str, figure: Figure | None) -> str | None:
+    """Write a figure, if there is one; its path relative to the page."""
     from benchmarks.report.canvas import png
-    from benchmarks.report.overview import overview
 
-    figure = overview(summary)
-    if figure is not None:
-        write_file(run_dir / "figures" / "overview.png", png(figure))
-    return figure is not None
+    if figure is None:
+        return None
+    write_file(run_dir / name, png(figure))
+    return name
 
 
 def _draw_clip(path: Path, table: Table, clip: str, tracks: ClipTracks) -> None:

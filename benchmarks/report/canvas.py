@@ -34,6 +34,14 @@ def place(figure: Figure, left: int, top: int, width: int, height: int) -> Axes:
     return figure.add_axes((left / across, bottom / down, width / across, height / down))
 
 
+def drawable(name: str, otherwise: str) -> str:
+    """The name, if the font that comes with matplotlib can draw it."""
+    from matplotlib import font_manager
+
+    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    return name if all(ord(letter) in font.get_charmap() for letter in name) else otherwise
+
+
 def png(figure: Figure) -> bytes:
     """The figure as a PNG of about a hundred colours; the same figure gives the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.report.canvas import BLUE, GREY, ORANGE, WIDTH, blank, place
+from benchmarks.report.canvas import BLUE, GREY, ORANGE, WIDTH, blank, drawable, place
 from benchmarks.summary import FLOOR, Measure, Score, Summary, Table
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def overview(summary: Summary) -> Figure | None:
             _draw(axes, table, measure, limits)
             axes.tick_params(labelbottom=number == len(heights) - 1, labelleft=column == 0)
             if column == 0:
-                name = _drawable(table.scenario, f"scenario {number + 1}")
+                name = drawable(table.scenario, f"scenario {number + 1}")
                 axes.set_title(name, loc="left", fontsize=11, parse_math=False, fontweight="bold")
             top += height
         across, down = (_LEFT + column * (width + _GAP)) / WIDTH, 1 - 18 / figure.bbox.height
@@ -131,11 +131,3 @@ def _score(table: Table, method: str, measure: Measure) -> Score:
 
 def _colour(table: Table, method: str) -> str:
     return {"floor": GREY, "oracle": ORANGE}.get(table.families[method], BLUE)
-
-
-def _drawable(name: str, otherwise: str) -> str:
-    """The name, if the font that comes with matplotlib can draw it."""
-    from matplotlib import font_manager
-
-    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
-    return name if all(ord(letter) in font.get_charmap() for letter in name) else otherwise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -24,8 +25,17 @@ if TYPE_CHECKING:
 FAILURES = ("failed", "timed out", "unavailable")
 
 
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Paths relative to the page: of the two pictures of all, None if not drawn, and by clip."""
+
+    overview: str | None = None
+    tradeoff: str | None = None
+    clips: Mapping[str, str] = field(default_factory=dict)
+
+
 def page(
-    summary: Summary, rows: pd.DataFrame, receipt: Mapping[str, Any], figures: Mapping[str, str]
+    summary: Summary, rows: pd.DataFrame, receipt: Mapping[str, Any], pictures: Pictures
 ) -> str:
     """The report as Markdown.
 
@@ -33,7 +43,7 @@ def page(
         summary: of these rows.
         rows: for what was heard, and for hashes.
         receipt: see :mod:`benchmarks.report.receipt`.
-        figures: paths relative to the page, by clip; the overview's under the empty name.
+        pictures: where the pictures lie.
     """
     import jinja2
 
@@ -41,7 +51,7 @@ def page(
         trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
     )
     source = files("benchmarks.report").joinpath("report.md.jinja").read_text(encoding="utf-8")
-    text = environment.from_string(source).render(_context(summary, rows, receipt, figures))
+    text = environment.from_string(source).render(_context(summary, rows, receipt, pictures))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -67,7 +77,7 @@ def panel_scores(one: Table, clip: str) -> dict[tuple[str, str], str]:
 
 
 def _context(
-    summary: Summary, rows: pd.DataFrame, receipt: Mapping[str, Any], figures: Mapping[str, str]
+    summary: Summary, rows: pd.DataFrame, receipt: Mapping[str, Any], pictures: Pictures
 ) -> dict[str, Any]:
     several = len(summary.scenarios) > 1
     every = [*summary.scenarios, *([summary.overall] if several else [])]
@@ -79,13 +89,14 @@ def _context(
         "facts": _facts(summary, judges),
         "glance": _glance(summary),
         "caution": caution(summary),
-        "overview": figures.get(""),
+        "overview": pictures.overview,
+        "tradeoff": pictures.tradeoff,
         "judges": listed([f"`{judge}`" for judge in judges]),
         "has_sound": bool(sound),
         "has_words": bool(tables.shown(summary.overall, of_words=True)),
         "has_output_ratio": any(measure.metric == "output-ratio" for measure in sound),
         "resamples": RESAMPLES,
-        "sections": [_section(one, summary, figures) for one in every],
+        "sections": [_section(one, summary, pictures.clips) for one in every],
         "speed": tables.speed_table(summary.overall),
         "earlier": tables.has_earlier_costs(every),
         "dagger": tables.EARLIER,
