@@ -27,8 +27,8 @@ types: .venv/ready-to-test
 pytest: .venv/ready-to-test
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ARGS)
 
-perf: .venv/ready-to-test  ## Time ours beside each peer
-	@for peer in nn_filter spleeter scaling; do $(BIN)/python -m benchmarks.perf.$$peer; done
+perf: .venv/ready-to-test  ## Time ours beside each peer, and how it grows
+	@for part in nn_filter spleeter fingerprints scaling; do $(BIN)/python -m benchmarks.perf.$$part; done
 
 clean:  ## Remove what was set up and built; the reports stay
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache data/raw/*/

@@ -208,6 +208,9 @@ def separate(
     song: Annotated[
         Path | None, typer.Option(help="The clean song that plays in it, if it is known.")
     ] = None,
+    library: Annotated[
+        Path | None, typer.Option(help="Or a folder of songs, to find the song among them.")
+    ] = None,
     remux: Annotated[
         bool, typer.Option("--remux", help="Also write the video with its cleaned voice.")
     ] = False,
@@ -222,9 +225,33 @@ def separate(
     from benchmarks import own_files
 
     failed = own_files.separate(
-        videos, method, output, settings=tuple(settings or ()), song=song, remux=remux
+        videos,
+        method,
+        output,
+        settings=tuple(settings or ()),
+        song=song,
+        library=library,
+        remux=remux,
     )
     raise typer.Exit(1 if failed else 0)
+
+
+@app.command("identify", rich_help_panel="Use")
+def identify_command(
+    videos: Annotated[list[Path], typer.Argument(help="Videos or sound files, of any length.")],
+    library: Annotated[Path, typer.Option(help="A folder of songs, with folders in it or not.")],
+) -> None:
+    """Say which songs of a folder play in videos or sound files, where, and how sure that is.
+
+    Five seconds of a song are enough, under speech too. The folder is indexed once, which takes
+    about half a second a song, and afterwards only what is new in it; it is not written to. The
+    index is kept with the weights, in `SEPBENCH_CACHE` or the user's cache folder.
+
+    Example: `sepbench identify talk.mp4 --library my-songs`
+    """
+    from benchmarks import identify
+
+    raise typer.Exit(1 if identify.identify(videos, library) else 0)
 
 
 SuiteName = Annotated[str, typer.Argument(help="A built-in suite, or a folder of your own.")]

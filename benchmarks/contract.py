@@ -33,8 +33,11 @@ Better = Literal["higher", "lower", "neither"]
 METRIC_INPUTS = {
     "reference": "the true track: of the speech when the vocals are scored, else of the background",
     "estimate": "the method's track that stands against the reference",
+    "other_reference": "the true track of what is not scored: of the background for the vocals",
+    "other_estimate": "the method's track that stands against the other reference",
     "mixture": "what the method was given",
     "outputs": "both tracks of the method, as an Estimate",
+    "song": "the clean song that plays in the clip; the estimate is then the vocals alone",
     "transcript": "the words that were really said",
     "hypothesis": "the words that a judge heard in the vocals",
     "language": "the language of the transcript, as a two-letter code",
@@ -179,6 +182,14 @@ class Undefined:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """A score, and what its reader should know of it: "3 of 12 frames left out"."""
+
+    value: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class EditCounts:
     """An error rate kept as its counts, so that a corpus rate is total errors over total units."""
 
@@ -295,6 +306,7 @@ class Method(Plugin):
 
     family: Family = "dsp"
     needs: tuple[Need, ...] = ()
+    uses: tuple[Need, ...] = ()
     rate_hz: int | None = None
     blocks: Callable[..., Blocks] | None = None
     longest_seconds: float = 600.0
@@ -324,6 +336,7 @@ def method(
     name: str = "",
     paper: str = "",
     needs: tuple[Need, ...] = (),
+    uses: tuple[Need, ...] = (),
     assets: tuple[str, ...] = (),
     packages: tuple[str, ...] = (),
     load: Callable[..., Any] | None = None,
@@ -339,6 +352,7 @@ def method(
         name: the name to call it by; the function's own, with dashes, by default.
         paper: where the idea comes from.
         needs: what a clip must bring beside its mixture.
+        uses: what it makes use of where a clip brings it, and can do without.
         assets: names of the weights it uses, as in ``benchmarks/assets.toml``.
         packages: packages beyond the project's own dependencies, as pip knows them.
         load: ``load(assets, **options) -> model``; called once a process and never timed as
@@ -361,6 +375,7 @@ def method(
             load=load,
             family=family,
             needs=needs,
+            uses=uses,
             rate_hz=rate_hz,
             blocks=blocks,
             longest_seconds=longest_seconds,
@@ -377,16 +392,16 @@ def metric(
     name: str = "",
     paper: str = "",
     improvement: bool = False,
-) -> Callable[[Callable[..., float | Undefined | EditCounts]], Metric]:
+) -> Callable[[Callable[..., float | Noted | Undefined | EditCounts]], Metric]:
     """Make a metric of a pure function.
 
     The names of its positional parameters say what it needs; see ``METRIC_INPUTS``. With
-    ``reference`` and ``estimate`` it is asked once for the vocals and once for the background;
-    with ``hypothesis``, once a judge. ``improvement=True`` adds a row ``NAME-improvement``: the
-    score less that of the mixture.
+    ``reference`` and ``estimate`` it is asked once for the vocals and once for the background, but
+    with ``song`` for the vocals alone; with ``hypothesis``, once a judge. ``improvement=True`` adds
+    a row ``NAME-improvement``: the score less that of the mixture.
     """
 
-    def wrap(function: Callable[..., float | Undefined | EditCounts]) -> Metric:
+    def wrap(function: Callable[..., float | Noted | Undefined | EditCounts]) -> Metric:
         inputs = tuple(
             parameter.name
             for parameter in inspect.signature(function).parameters.values()

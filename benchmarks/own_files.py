@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import media, separation
+from benchmarks import identify, media, separation
 from benchmarks.console import progress_bar, say
-from benchmarks.contract import Audio, Unavailable
+from benchmarks.contract import Audio, Method, Unavailable
 from benchmarks.errors import UserError
 from benchmarks.plan import choose_method
 from benchmarks.registry import missing_package
@@ -21,25 +21,29 @@ def separate(
     *,
     settings: Sequence[str] = (),
     song: Path | None = None,
+    library: Path | None = None,
     remux: bool = False,
 ) -> bool:
     """Write ``vocals.wav`` and ``background.wav`` of each source into ``output``.
 
-    Several sources go into a folder each, named after them. True if any of them failed.
+    Several sources go into a folder each, named after them. True if any of them failed. The song
+    that plays in them is ``song``, or is found in each among those of the folder ``library``.
 
     Raises:
         UserError: the method can't be used, or the only source can't be separated.
     """
+    if song and library:
+        raise UserError("--song names the song, --library has it found: give one of the two.")
     folders = _folders(sources, output)
     infos = {source: media.probe(source) for source in sources} if len(sources) == 1 else {}
     if remux and infos and not infos[sources[0]].has_video:
         raise UserError(f"{sources[0]}: --remux needs a video, and this has only sound.")
     loaded = _load(method, settings)
-    known_song = media.read_audio(song) if song else None
+    song_of = _song_finder(loaded.method, song, library)
     failed = False
     for source, folder in folders.items():
         try:
-            _separate_one(loaded, source, folder, known_song, remux)
+            _separate_one(loaded, source, folder, song_of, remux)
         except UserError as error:
             if len(sources) == 1:
                 raise
@@ -79,10 +83,29 @@ def _load(method: str, settings: Sequence[str]) -> Loaded:
         raise UserError(f"{method} is unavailable: {error}") from error
 
 
+def _song_finder(
+    method: Method, song: Path | None, library: Path | None
+) -> Callable[[Path], Audio | None]:
+    """What gives the song in a source: the one that is named, the one that is found, or none."""
+    if (song or library) and "song" not in {*method.needs, *method.uses}:
+        given = "--song" if song else "--library"
+        raise UserError(f"{method.name} has no use for a song; leave {given} out.")
+    if library is None:
+        known = media.read_audio(song) if song else None
+        return lambda source: known
+    opened = identify.opened_library(library)
+    return lambda source: media.read_audio(identify.song_in(source, opened))
+
+
 def _separate_one(
-    loaded: Loaded, source: Path, folder: Path, song: Audio | None, remux: bool
+    loaded: Loaded,
+    source: Path,
+    folder: Path,
+    song_of: Callable[[Path], Audio | None],
+    remux: bool,
 ) -> None:
     info = media.probe(source)
+    song = song_of(source)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:

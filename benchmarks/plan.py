@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from benchmarks import assets, media, registry, separation
+from benchmarks import assets, landmarks, media, registry, separation
 from benchmarks.contract import Judge, Method, Metric, Plugin
 from benchmarks.errors import UserError
 from benchmarks.ledger import key_of
@@ -51,7 +51,7 @@ class Choice(Generic[P]):
             source=registry.source_hash(self.plugin),
             options={name: _with_stamp(value) for name, value in self.options.items()},
             weights={name: assets.asset_hashes(name) for name in self.plugin.assets},
-            harness=_harness_hash(),
+            harness=_harness_hash(scores=isinstance(self.plugin, Metric)),
             versions=versions(),
         )
 
@@ -149,9 +149,10 @@ def _with_stamp(value: Any) -> Any:
 
 
 @functools.cache
-def _harness_hash() -> str:
-    """The harness's own files that touch the sound between a clip and an estimate."""
-    return key_of(sources=source_texts(separation.__file__, media.__file__))
+def _harness_hash(*, scores: bool) -> str:
+    """The harness's own files between a clip and an estimate, and from there to its scores."""
+    touched = (separation.__file__, media.__file__)
+    return key_of(sources=source_texts(*touched, *([landmarks.__file__] if scores else [])))
 
 
 def estimate_key(clip: ClipEntry, choice: Choice[Method]) -> str:

@@ -206,7 +206,9 @@ class Runner:
             return []
 
         def arguments() -> tuple[Any, ...]:
-            clip = dataclasses.replace(self._clip(entry), song=None)
+            clip = self._clip(entry)
+            if not any("song" in choice.plugin.inputs for choice in todo):
+                clip = dataclasses.replace(clip, song=None)
             return [(choice.plugin, choice.options) for choice in todo], clip, estimate()
 
         def finish(result: list[dict[str, scoring.Score]] | Lost) -> list[Task]:
@@ -271,5 +273,6 @@ class Runner:
 def _seen_by(method: Method, clip: Clip) -> Clip:
     """The clip as this method may see it: the truth stays here unless the method declares it."""
     hidden: tuple[Need, ...] = ("speech", "background", "song")
-    unseen: dict[str, Any] = {name: None for name in hidden if name not in method.needs}
+    shown = (*method.needs, *method.uses)
+    unseen: dict[str, Any] = {name: None for name in hidden if name not in shown}
     return dataclasses.replace(clip, transcript=None, **unseen)

@@ -242,7 +242,7 @@ def _piper(model: Path) -> PiperVoice:
     """A voice on one thread; its own loader would take them all."""
     import json
 
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
     from piper import PiperVoice
     from piper.config import PiperConfig
 

@@ -10,9 +10,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.contract import Audio, Clip, EditCounts, Estimate, Metric, Undefined
+from benchmarks.contract import Audio, Clip, EditCounts, Estimate, Metric, Noted, Undefined
 
-SOUND_INPUTS = frozenset({"reference", "estimate", "mixture", "outputs"})
+SOUND_INPUTS = frozenset({"reference", "estimate", "mixture", "outputs", "song"})
 Score = dict[str, Any]  # {"value": x}, or {"status": ..., "reason": ...}, and perhaps counts
 
 
@@ -24,7 +24,7 @@ def is_of_sound(metric: Metric) -> bool:
 def targets_of(metric: Metric) -> tuple[str, ...]:
     """What a metric is asked about: each track, the words in the vocals, or both outputs."""
     if "reference" in metric.inputs or "estimate" in metric.inputs:
-        return ("vocals", "background")
+        return ("vocals",) if "song" in metric.inputs else ("vocals", "background")
     return ("vocals",) if "hypothesis" in metric.inputs else ("outputs",)
 
 
@@ -41,16 +41,22 @@ def score(
 def _score_target(
     metric: Metric, options: Mapping[str, Any], clip: Clip, estimate: Estimate, target: str
 ) -> Score:
-    truth = clip.speech if target == "vocals" else clip.background
-    if "reference" in metric.inputs and truth is None:
-        track = "speech" if target == "vocals" else "background"
-        return without_value("not applicable", f"the true {track} is not known")
+    own, other = ("speech", "background") if target == "vocals" else ("background", "speech")
+    tracks = {"speech": estimate.vocals, "background": estimate.background}
     given: dict[str, Audio | Estimate | None] = {
-        "reference": truth,
-        "estimate": estimate.vocals if target == "vocals" else estimate.background,
+        "reference": getattr(clip, own),
+        "estimate": tracks[own],
+        "other_reference": getattr(clip, other),
+        "other_estimate": tracks[other],
         "mixture": clip.mixture,
         "outputs": estimate,
+        "song": clip.song,
     }
+    for name, what in (("reference", own), ("other_reference", other)):
+        if name in metric.inputs and given[name] is None:
+            return without_value("not applicable", f"the true {what} is not known")
+    if "song" in metric.inputs and clip.song is None:
+        return without_value("not applicable", "no song is known")
     return ask(metric, options, given)
 
 
@@ -70,6 +76,8 @@ def ask(metric: Metric, options: Mapping[str, Any], given: Mapping[str, Any]) ->
                 result.reference_units,
             ],
         }
+    if isinstance(result, Noted):
+        return {"reason": result.note} | _plain(result.value)
     return _plain(result)
 
 

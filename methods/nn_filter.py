@@ -261,7 +261,7 @@ class _Separation:
 
     def run(self) -> tuple[Samples, Samples]:
         """The vocals and the background."""
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits
 
         vocals, background = np.zeros_like(self.samples), np.zeros_like(self.samples)
         threads = _threads()

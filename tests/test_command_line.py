@@ -16,8 +16,8 @@ from benchmarks import cli
 from tests.conftest import ROOT, write_clip
 
 VERBS = (
-    ["list"], ["run"], ["score"], ["report"], ["separate"], ["suite", "build"], ["suite", "check"],
-    ["suite", "list"], ["assets"], ["assets", "fetch"], ["assets", "verify"],
+    ["list"], ["run"], ["score"], ["report"], ["separate"], ["identify"],
+    ["suite", "build"], ["suite", "check"], ["suite", "list"], ["assets"], ["assets", "fetch"], ["assets", "verify"],
 )  # fmt: skip
 
 
@@ -116,7 +116,8 @@ def test_separate_gives_several_inputs_a_folder_each_and_goes_on_past_a_bad_one(
         (["-m", "oracle-irm"], "needs the true stems"),
         (["-m", "mixture", "-p", "nn-filter.power=2"], "the method is 'mixture'"),
         (["-m", "mixture", "--remux"], "--remux needs a video"),
-        (["-m", "mixture", "--song", "no-song.mp3"], "no-song.mp3"),
+        (["-m", "mixture", "--song", "song.mp3"], "mixture has no use for a song"),
+        (["-m", "ssa", "--song", "no-song.mp3"], "no-song.mp3"),
     ],
 )
 def test_separate_refuses_what_cannot_be(

@@ -10,22 +10,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-# What a plugin may import of the harness: the contract, and the safe way to read its weights.
-OPEN_TO_PLUGINS = {"benchmarks.contract", "benchmarks.assets"}
+# What a plugin may import of the harness: the contract, the safe way to read its weights, and the
+# landmarks, by which a metric and the library must know a song in the same way.
+OPEN_TO_PLUGINS = {"benchmarks.contract", "benchmarks.assets", "benchmarks.landmarks"}
 # Each room may use those to its left.
 FLOW = (
     ("errors", "contract", "options", "sources"),
-    ("media", "downloads", "catalogue", "checkpoints", "assets"),
+    ("media", "downloads", "catalogue", "checkpoints", "assets", "landmarks"),
     ("registry", "separation"),
     ("recipe",),
     ("scene", "card"),
     ("building",),
     ("entries", "folders", "suite"),
-    ("ledger", "plan", "scoring", "on_worker", "rows", "workers"),
+    ("ledger", "plan", "scoring", "on_worker", "rows", "workers", "fingerprints"),
     ("cells", "runner"),
     ("intervals", "summary"),
     ("report",),
-    ("console", "own_files", "benchmark"),
+    ("console", "own_files", "benchmark", "identify"),
     ("cli",),
 )
 
