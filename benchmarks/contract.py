@@ -398,7 +398,8 @@ def metric(
     The names of its positional parameters say what it needs; see ``METRIC_INPUTS``. With
     ``reference`` and ``estimate`` it is asked once for the vocals and once for the background, but
     with ``song`` for the vocals alone; with ``hypothesis``, once a judge. ``improvement=True`` adds
-    a row ``NAME-improvement``: the score less that of the mixture.
+    a row ``NAME-improvement``: the score less that of the mixture. What a reader should know of a
+    score goes with it as :class:`Noted`, into the row's reason.
     """
 
     def wrap(function: Callable[..., float | Noted | Undefined | EditCounts]) -> Metric:

@@ -20,6 +20,7 @@ from typing import TypeVar
 from benchmarks.contract import ContractError, Judge, Method, Metric, Plugin, plugins_in
 from benchmarks.errors import UserError
 from benchmarks.options import suggestion
+from benchmarks.sources import files_behind
 
 FOLDERS = ("methods", "metrics")
 P = TypeVar("P", bound=Plugin)
@@ -67,10 +68,9 @@ def broken() -> dict[str, str]:
 
 
 def source_hash(plugin: Plugin) -> str:
-    """SHA-256 over the plugin's file and the shared ``_name.py`` files beside it."""
-    source = plugin.source_file
+    """SHA-256 over the plugin's file and those that it imports from beside it."""
     digest = hashlib.sha256()
-    for path in [source, *sorted(source.parent.glob("_*.py"))]:
+    for path in files_behind(plugin.source_file):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

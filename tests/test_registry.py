@@ -12,6 +12,7 @@ import pytest
 from benchmarks import registry
 from benchmarks.contract import ContractError
 from benchmarks.errors import UserError
+from benchmarks.sources import files_behind
 from tests import faulty_methods
 
 ROOT = Path(__file__).parent.parent
@@ -82,16 +83,28 @@ def test_a_plugin_travels_to_another_process_by_name() -> None:
     assert pickle.loads(pickle.dumps(faulty_methods.raises)) is faulty_methods.raises
 
 
-def test_the_hash_follows_the_source_and_the_shared_code_beside_it(
-    outside: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    install(outside, "their_hashed", PLUGIN.format(name="their_hashed"))
+def test_the_hash_follows_the_source_and_what_it_imports_from_beside_it(outside: Path) -> None:
+    """At first, the hash covered every shared file: a new one had all methods run again."""
+    text = PLUGIN.format(name="their_hashed") + "\nfrom their_maths import x\n"
+    (outside / "their_maths.py").write_text("from _their_shared import x\n")
+    (outside / "_their_shared.py").write_text("x = 1\n")
+    install(outside, "their_hashed", text)
     plugin = registry.methods()["their-hashed"]
     before = registry.source_hash(plugin)
-    (outside / "_shared.py").write_text("x = 1\n")
+    (outside / "_stranger.py").write_text("x = 1\n")
+    assert registry.source_hash(plugin) == before
+    (outside / "_their_shared.py").write_text("x = 2\n")
     with_shared = registry.source_hash(plugin)
-    plugin.source_file.write_text(PLUGIN.format(name="their_hashed") + "\n# changed\n")
+    plugin.source_file.write_text(text + "\n# changed\n")
     assert len({before, with_shared, registry.source_hash(plugin)}) == 3
+
+
+def test_the_hash_of_a_method_covers_the_methods_that_it_calls() -> None:
+    def behind(name: str) -> set[str]:
+        return {path.name for path in files_behind(registry.methods()[name].source_file)}
+
+    assert {"spleeter.py", "auxiva.py", "_demixing.py", "_stft.py"} <= behind("hybrid")
+    assert "spleeter.py" not in behind("auxiva")
 
 
 def test_only_oracles_see_the_truth() -> None:
