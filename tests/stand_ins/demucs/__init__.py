@@ -1,0 +1,1 @@
+"""A stand-in for demucs 4.1: see ``api``."""
