@@ -26,6 +26,7 @@ EARLIER = "†"
 _FIRST = (
     ("si-sdr", "vocals"),
     ("si-sdr-improvement", "vocals"),
+    ("sdr", "vocals"),
     ("snr", "vocals"),
     ("si-sdr", "background"),
     ("wer", "vocals"),
@@ -38,8 +39,16 @@ _LEFT_OUT = (
     ("snr-improvement", "background"),
     ("si-sdr-improvement", "background"),
     ("snr", "background"),
+    ("sdr", "background"),
+    # On sound with empty bands these measure the ringing of the long filters; see metrics/bss_eval.
+    *((metric, target) for metric in ("isr", "sir", "sar") for target in ("vocals", "background")),
+    ("leakage", "vocals"),
+    ("leakage", "background"),
 )
-_ACRONYMS = ("si-sdr", "snr", "sdr", "sir", "sar", "wer", "cer", "stoi", "estoi", "pesq", "dnsmos")
+_ACRONYMS = (
+    *("si-sdr", "snr", "sdr", "isr", "sir", "sar", "wer", "cer"),
+    *("stoi", "estoi", "pesq", "dnsmos"),
+)
 
 
 def title(measure: Measure, judges: int = 1) -> str:
