@@ -128,8 +128,8 @@ def test_blocks_begin_where_spleeters_segments_do() -> None:
 def test_one_microphone_in_blocks_is_nearly_as_in_the_whole(loaded: Loaded) -> None:
     """DeepFilterNet3 remembers faintly for longer than any block; see its own tests."""
     piece = in_a_room("reader", "city").mixture.samples[:1]
-    audio = Audio(np.tile(piece, (1, 10))[:, : 55 * 16000], 16000)
-    sizes = Blocks(core=2 * spleeter.SEGMENT, context=2 * spleeter.SEGMENT)
+    audio = Audio(np.tile(piece, (1, 7))[:, : 42 * 16000], 16000)
+    sizes = Blocks(core=spleeter.SEGMENT, context=spleeter.SEGMENT)
     shorter = dataclasses.replace(loaded.method, blocks=lambda _rate_hz: sizes)
     parts = separate_stream(dataclasses.replace(loaded, method=shorter), [audio], 16000, 1)
     blocked = np.concatenate([part.vocals.samples for part in parts], axis=1)
