@@ -125,7 +125,10 @@ def _separate_one(
                 progress=lambda done: progress(int(done), int(max(total, done)), ""),
             )
         except (NotApplicable, BadEstimate) as error:
-            raise UserError(f"{source}: {loaded.method.name} {error}") from error
+            todo = ""
+            if "song" in loaded.method.needs and song is None:
+                todo = "; give --song SONG, or --library FOLDER to have it found"
+            raise UserError(f"{source}: {loaded.method.name} {error}{todo}") from error
     for note in notes:
         say(f"{source.name}: {note}")
     say(str(vocals))

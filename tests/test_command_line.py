@@ -116,6 +116,7 @@ def test_separate_gives_several_inputs_a_folder_each_and_goes_on_past_a_bad_one(
         (["-m", "oracle-irm"], "needs the true stems"),
         (["-m", "mixture", "-p", "nn-filter.power=2"], "the method is 'mixture'"),
         (["-m", "mixture", "--remux"], "--remux needs a video"),
+        (["-m", "reference-subtraction"], "give --song SONG, or --library FOLDER"),
         (["-m", "mixture", "--song", "song.mp3"], "mixture has no use for a song"),
         (["-m", "ssa", "--song", "no-song.mp3"], "no-song.mp3"),
     ],
