@@ -199,9 +199,9 @@ def report(
     )
 
 
-@app.command(rich_help_panel="Use")
+@app.command(rich_help_panel="Use", context_settings={"ignore_unknown_options": True})
 def separate(
-    videos: Annotated[list[Path], typer.Argument(help="Videos or sound files, of any length.")],
+    videos: Annotated[list[str], typer.Argument(help="Videos or sound files, of any length.")],
     method: Annotated[str, typer.Option("-m", "--method", help="See `sepbench list methods`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write into.")],
     settings: Settings = None,
@@ -218,17 +218,23 @@ def separate(
     """Split videos or sound files into `vocals.wav` and `background.wav`.
 
     The two files are 32-bit float at the input's rate and channels. Several inputs go into a
-    folder each.
+    folder each. The method's own options, which `sepbench list methods` shows, may be given as
+    flags: `--mask-power 3` for `-p spleeter.mask_power=3`.
 
     Example: `sepbench separate talk.mp4 -m spleeter -o cleaned --remux`
     """
     from benchmarks import own_files
+    from benchmarks.options import split_flags
 
+    sources, flags = split_flags(videos)
     failed = own_files.separate(
-        videos,
+        [Path(source) for source in sources],
         method,
         output,
-        settings=tuple(settings or ()),
+        settings=[
+            *(settings or ()),
+            *(f"{method}.{name}={value}" for name, value in flags.items()),
+        ],
         song=song,
         library=library,
         remux=remux,

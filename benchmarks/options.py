@@ -56,6 +56,27 @@ def split_assignments(assignments: Iterable[str]) -> dict[str, dict[str, str]]:
     return found
 
 
+def split_flags(words: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    """``["a.mp4", "--mask-power", "3"]`` to ``["a.mp4"]`` and ``{"mask_power": "3"}``.
+
+    Raises:
+        UserError: a flag without a value.
+    """
+    rest: list[str] = []
+    found: dict[str, str] = {}
+    left = iter(words)
+    for word in left:
+        if not word.startswith("--") or word == "--":
+            rest.append(word)
+            continue
+        flag, equals, value = word.partition("=")
+        given = value if equals else next(left, None)
+        if given is None:
+            raise UserError(f"{flag} needs a value, for example {flag}=2")
+        found[flag.removeprefix("--").replace("-", "_")] = given
+    return rest, found
+
+
 def kind_in_words(parameter: Parameter) -> str:
     """What a value has to be: "a number", "one of a, b"."""
     annotation, words = _required(parameter.annotation), []

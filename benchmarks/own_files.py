@@ -32,6 +32,8 @@ def separate(
     Raises:
         UserError: the method can't be used, or the only source can't be separated.
     """
+    if not sources:
+        raise UserError("name a video or a sound file to separate.")
     if song and library:
         raise UserError("--song names the song, --library has it found: give one of the two.")
     folders = _folders(sources, output)

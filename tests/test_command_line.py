@@ -17,7 +17,8 @@ from tests.conftest import ROOT, write_clip
 
 VERBS = (
     ["list"], ["run"], ["score"], ["report"], ["separate"], ["identify"],
-    ["suite", "build"], ["suite", "check"], ["suite", "list"], ["assets"], ["assets", "fetch"], ["assets", "verify"],
+    ["suite", "build"], ["suite", "check"], ["suite", "list"],
+    ["assets"], ["assets", "fetch"], ["assets", "verify"],
 )  # fmt: skip
 
 
@@ -117,6 +118,9 @@ def test_separate_gives_several_inputs_a_folder_each_and_goes_on_past_a_bad_one(
         (["-m", "mixture", "-p", "nn-filter.power=2"], "the method is 'mixture'"),
         (["-m", "mixture", "--remux"], "--remux needs a video"),
         (["-m", "reference-subtraction"], "give --song SONG, or --library FOLDER"),
+        (["-m", "spleeter", "--mask-powr", "3"], "Did you mean mask_power?"),
+        (["-m", "spleeter", "--mask-power"], "--mask-power needs a value"),
+        (["-m", "spleeter", "--mask-power=much"], "a number"),
         (["-m", "mixture", "--song", "song.mp3"], "mixture has no use for a song"),
         (["-m", "ssa", "--song", "no-song.mp3"], "no-song.mp3"),
     ],
@@ -125,6 +129,21 @@ def test_separate_refuses_what_cannot_be(
     arguments: list[str], said: str, voice: Path, tmp_path: Path
 ) -> None:
     assert said in refused("separate", voice, "-o", tmp_path / "out", *arguments)
+
+
+def test_flags_without_a_file_separate_nothing_and_say_so(tmp_path: Path) -> None:
+    said = refused("separate", "-m", "mmse-lsa", "-o", tmp_path / "out", "--floor-db", "-3")
+    assert "name a video" in said
+
+
+def test_the_options_of_a_method_are_flags_of_separate(voice: Path, tmp_path: Path) -> None:
+    common = ("separate", voice, "-m", "mmse-lsa", "-o")
+    by_flag = sepbench(*common, tmp_path / "flag", "--floor-db", "-3")
+    by_setting = sepbench(*common, tmp_path / "setting", "-p", "mmse-lsa.floor_db=-3")
+    by_default = sepbench(*common, tmp_path / "default")
+    assert {by_flag.returncode, by_setting.returncode, by_default.returncode} == {0}
+    tracks = [(tmp_path / n / "vocals.wav").read_bytes() for n in ("flag", "setting", "default")]
+    assert tracks[0] == tracks[1] != tracks[2]
 
 
 def test_an_output_that_is_a_file_is_refused_before_the_work(voice: Path, tmp_path: Path) -> None:
