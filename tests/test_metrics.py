@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from benchmarks.contract import Audio, ContractError, Cost, Estimate, Undefined
+from benchmarks.perf.bss_eval import museval_metrics
 from metrics.cost import cold_start, peak_memory, real_time_factor, run_time
 from metrics.output_ratio import output_ratio
 from metrics.si_sdr import si_sdr
@@ -150,18 +148,6 @@ def test_a_track_longer_than_a_block_scores_as_in_one_sum(score: Score) -> None:
     gain = 1.0 if score is snr.function else (s * e).sum() / (s * s).sum()
     expected = 10 * math.log10(((gain * s) ** 2).sum() / ((e - gain * s) ** 2).sum())
     assert value(score(reference, estimate)) == pytest.approx(expected, abs=1e-9)
-
-
-def museval_metrics() -> ModuleType:
-    """museval's metrics alone: the package itself can't be imported without a system ffmpeg."""
-    package = importlib.util.find_spec("museval")
-    assert package is not None and package.submodule_search_locations
-    path = Path(package.submodule_search_locations[0]) / "metrics.py"
-    spec = importlib.util.spec_from_file_location("museval_metrics", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(

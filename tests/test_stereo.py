@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from benchmarks import separation
-from benchmarks.contract import Audio, Clip, Estimate, Method
+from benchmarks.contract import Audio, Clip
 from benchmarks.options import parse_options
 from methods import duet as duet_module
 from methods._masking import framing
@@ -22,6 +20,7 @@ from methods.duet import Masks, Place, duet, histogram, peaks
 from methods.pca import ALIKE, pca, principal_components
 from metrics.si_sdr import si_sdr
 from metrics.snr import snr
+from tests.separated import improvements_db, score, separated
 
 RATE_HZ = 16000
 
@@ -51,26 +50,6 @@ def clip_of(speech: Samples, background: Samples) -> Clip:
     stems = [Audio.of(one, RATE_HZ) for one in (speech, background)]
     mixed = Audio.of(stems[0].samples + stems[1].samples, RATE_HZ)
     return Clip("clip", "crowd", mixed, speech=stems[0], background=stems[1])
-
-
-def separated(method: Method, clip: Clip, **options: Any) -> Estimate:
-    loaded = separation.load(method, {**parse_options(method, {}), **options})
-    return separation.separate(loaded, clip)
-
-
-def score(metric: Any, reference: Audio | None, estimate: Audio) -> float:
-    value = metric.function(reference, estimate)
-    assert isinstance(value, float)
-    return value
-
-
-def improvements_db(clip: Clip, estimate: Estimate) -> tuple[float, float]:
-    """By how much the vocals and the background are better than the mixture."""
-    pairs = ((clip.speech, estimate.vocals), (clip.background, estimate.background))
-    first, second = (
-        score(si_sdr, true, track) - score(si_sdr, true, clip.mixture) for true, track in pairs
-    )
-    return first, second
 
 
 # --- center-channel

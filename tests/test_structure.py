@@ -28,6 +28,7 @@ from methods.rpca import _shrunk_in_rank, low_rank_and_sparse, rpca
 from methods.ssa import Components, Pauses, Segments, Song, autocovariances, ssa
 from metrics.si_sdr import si_sdr
 from metrics.snr import snr
+from tests.separated import improvements_db, score, separated
 
 RATE_HZ = 16000
 KERNELS = Kernels(nearest, medians)
@@ -83,26 +84,6 @@ def clip_of(speech: Samples, background: Samples, song: Audio | None = None) -> 
     stems = [Audio.of(one, RATE_HZ) for one in (speech, background)]
     mixed = Audio.of(stems[0].samples + stems[1].samples, RATE_HZ)
     return Clip("clip", "music", mixed, speech=stems[0], background=stems[1], song=song)
-
-
-def separated(method: Method, clip: Clip, **options: Any) -> Estimate:
-    loaded = separation.load(method, {**parse_options(method, {}), **options})
-    return separation.separate(loaded, clip)
-
-
-def score(metric: Any, reference: Audio | None, estimate: Audio) -> float:
-    value = metric.function(reference, estimate)
-    assert isinstance(value, float)
-    return value
-
-
-def improvements_db(clip: Clip, estimate: Estimate) -> tuple[float, float]:
-    """By how much the vocals and the background are better than the mixture."""
-    pairs = ((clip.speech, estimate.vocals), (clip.background, estimate.background))
-    first, second = (
-        score(si_sdr, true, track) - score(si_sdr, true, clip.mixture) for true, track in pairs
-    )
-    return first, second
 
 
 def assert_blockwise_equals_whole(method: Method, clip: Clip, **given: Any) -> None:
