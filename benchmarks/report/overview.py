@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LEFT, _RIGHT, _GAP, _TOP, _BOTTOM = 130, 16, 26, 26, 34
+_LETTER, _RIGHT, _GAP, _TOP, _BOTTOM = 7, 16, 26, 26, 34
 _LINE, _TITLE = 20, 32
 _HIGHEST_RATE = 1.5  # a hallucinating recogniser would squeeze all others into a corner
 
@@ -40,12 +40,13 @@ def overview(summary: Summary) -> Figure | None:
         return None
     heights = [_TITLE + _LINE * len(table.families) for table in summary.scenarios]
     figure = blank(_TOP + sum(heights) + _BOTTOM)
-    width = (WIDTH - _LEFT - _RIGHT - _GAP * (len(measures) - 1)) // len(measures)
+    left_margin = 20 + _LETTER * max(len(name) for name in summary.overall.families)
+    width = (WIDTH - left_margin - _RIGHT - _GAP * (len(measures) - 1)) // len(measures)
     for column, measure in enumerate(measures):
         limits = _limits(summary, measure)
         top = _TOP
         for number, (table, height) in enumerate(zip(summary.scenarios, heights, strict=True)):
-            left = _LEFT + column * (width + _GAP)
+            left = left_margin + column * (width + _GAP)
             axes = place(figure, left, top + _TITLE, width, height - _TITLE)
             _draw(axes, table, measure, limits)
             axes.tick_params(labelbottom=number == len(heights) - 1, labelleft=column == 0)
@@ -53,7 +54,7 @@ def overview(summary: Summary) -> Figure | None:
                 name = drawable(table.scenario, f"scenario {number + 1}")
                 axes.set_title(name, loc="left", fontsize=11, parse_math=False, fontweight="bold")
             top += height
-        across, down = (_LEFT + column * (width + _GAP)) / WIDTH, 1 - 18 / figure.bbox.height
+        across, down = (left_margin + column * (width + _GAP)) / WIDTH, 1 - 18 / figure.bbox.height
         figure.text(across, down, _heading(measure, measures), fontsize=10, parse_math=False)
     return figure
 
