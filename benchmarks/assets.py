@@ -69,8 +69,12 @@ def cache_root() -> Path:
 
 
 def asset_hashes(name: str) -> dict[str, str]:
-    """The SHA-256 that each file of an asset must have, by file name."""
-    return {file.name: file.sha256 for file in find_asset(name).files}
+    """The SHA-256 that each file of an asset must have, by file name.
+
+    Where the catalogue knows the beginning alone, it is that of the file in the cache, if any.
+    """
+    asset = find_asset(name)
+    return {file.name: _expected(asset, file) for file in asset.files}
 
 
 def status(name: str) -> Status:
@@ -122,7 +126,7 @@ def verify(name: str) -> list[str]:
         target = _folder(asset) / file.name
         if not target.is_file():
             problems.append(f"{file.name}: absent")
-        elif (sha256 := _sha256(target)) != file.sha256:
+        elif not (sha256 := _sha256(target)).startswith(_expected(asset, file)):
             problems.append(f"{file.name}: {_mismatch(file, sha256, file_size(target))}")
             with suppress(OSError):  # on a read-only cache the old stamp stays, and so do the bytes
                 _stamp(target).unlink()
@@ -165,16 +169,33 @@ def _state(asset: Asset, file: AssetFile) -> Status:
     if not target.is_file():
         return "absent"
     now = target.stat()
-    vouched = [file.sha256, now.st_size, now.st_mtime_ns]
-    stamp = _stamp(target)
-    with suppress(OSError, ValueError):  # no stamp, or a broken one: the hash decides
-        if json.loads(stamp.read_text(encoding="utf-8")) == vouched:
-            return "present"
-    if now.st_size != file.size_bytes or _sha256(target) != file.sha256:
+    if file.is_met_by(_recorded(target)):
+        return "present"
+    if file.is_exact and now.st_size != file.size_bytes:
+        return "damaged"
+    sha256 = _sha256(target)
+    if not file.is_met_by(sha256):
         return "damaged"
     with suppress(OSError):  # a cache that can't be written to is hashed each time
-        _write_atomically(stamp, json.dumps(vouched).encode())
+        vouched = json.dumps([sha256, now.st_size, now.st_mtime_ns])
+        _write_atomically(_stamp(target), vouched.encode())
     return "present"
+
+
+def _recorded(target: Path) -> str:
+    """The SHA-256 that a file had when it was hashed; "" where it changed since, or never was."""
+    with suppress(OSError, ValueError, TypeError):  # no stamp, or a broken one: the hash decides
+        sha256, *seen = json.loads(_stamp(target).read_text(encoding="utf-8"))
+        now = target.stat()
+        if seen == [now.st_size, now.st_mtime_ns]:
+            return str(sha256)
+    return ""
+
+
+def _expected(asset: Asset, file: AssetFile) -> str:
+    """The SHA-256 that a file must have: the catalogue's, or the first that began with it."""
+    recorded = "" if file.is_exact else _recorded(_folder(asset) / file.name)
+    return recorded if file.is_met_by(recorded) else file.sha256
 
 
 def _stamp(target: Path) -> Path:
@@ -187,18 +208,17 @@ def _sha256(file: Path) -> str:
 
 
 def _mismatch(file: AssetFile, sha256: str, size_bytes: int) -> str:
-    return (
-        f"expected SHA-256 {file.sha256} ({file.size_bytes} bytes), "
-        f"got {sha256} ({size_bytes} bytes)"
-    )
+    known = f"{file.sha256} ({file.size_bytes} bytes)" if file.is_exact else f"{file.sha256}..."
+    return f"expected SHA-256 {known}, got {sha256} ({size_bytes} bytes)"
 
 
 def _not_found(asset: Asset, missing: Sequence[AssetFile], tried: Sequence[str]) -> str:
     more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+    more_digits = "" if missing[0].is_exact else "..."
     reasons = "; ".join(" ".join(reason.split()) for reason in tried[:6]) or "no place is known"
     return (
         f"asset {asset.name}: {missing[0].name}{more} can't be had: {reasons}. Put the file "
-        f"{missing[0].name} with SHA-256 {missing[0].sha256} into a folder and set "
+        f"{missing[0].name} with SHA-256 {missing[0].sha256}{more_digits} into a folder and set "
         "SEPBENCH_ASSETS to it"
     )
 
@@ -257,7 +277,7 @@ def _store(asset: Asset, file: AssetFile, source: IO[bytes]) -> None:
 def _accept(temporary: Path, target: Path, file: AssetFile) -> None:
     """Give a file its name in the cache, or refuse and remove it."""
     sha256 = _sha256(temporary)
-    if sha256 != file.sha256:
+    if not file.is_met_by(sha256):
         size_bytes = file_size(temporary)
         temporary.unlink()
         raise _Refused(_mismatch(file, sha256, size_bytes))

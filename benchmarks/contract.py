@@ -15,7 +15,7 @@ import importlib
 import inspect
 import math
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +29,7 @@ Samples = NDArray[np.float32]
 Family = Literal["floor", "dsp", "blind", "reference", "learned", "hybrid", "oracle"]
 Need = Literal["speech", "background", "song", "two channels", "microphones"]
 Better = Literal["higher", "lower", "neither"]
+Target = Literal["vocals", "background", "outputs"]
 
 METRIC_INPUTS = {
     "reference": "the true track: of the speech when the vocals are scored, else of the background",
@@ -40,6 +41,8 @@ METRIC_INPUTS = {
     "song": "the clean song that plays in the clip; the estimate is then the vocals alone",
     "transcript": "the words that were really said",
     "hypothesis": "the words that a judge heard in the vocals",
+    "invented": "the words that a judge heard in the vocals where the true speech is silent",
+    "pause_seconds": "for how long the true speech is silent, short breaks left out",
     "language": "the language of the transcript, as a two-letter code",
     "cost": "what the separation took, as a Cost",
 }
@@ -279,6 +282,7 @@ class Plugin:
     assets: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     load: Callable[..., Any] | None = None
+    choose_assets: Callable[..., tuple[str, ...]] | None = None
 
     def __reduce__(self) -> tuple[Callable[..., Plugin], tuple[str, str, str]]:
         """Plugins travel to other processes by name: the module there brings its own code."""
@@ -287,6 +291,13 @@ class Plugin:
     @property
     def source_file(self) -> Path:
         return Path(inspect.getfile(self.function))
+
+    def assets_for(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """The assets that it needs with these options: all that it names, unless it chooses."""
+        if self.choose_assets is None:
+            return self.assets
+        wanted = inspect.signature(self.choose_assets).parameters
+        return self.choose_assets(**{key: options[key] for key in options if key in wanted})
 
     def load_model(self, assets: Mapping[str, Path], options: Mapping[str, Any]) -> Any:
         """The model that the function needs, or None. ``load`` is given the options it names."""
@@ -321,6 +332,8 @@ class Metric(Plugin):
     better: Better = "higher"
     inputs: tuple[str, ...] = ()
     improvement: bool = False
+    targets: tuple[Target, ...] = ()
+    opt_in: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -328,6 +341,27 @@ class Judge(Plugin):
     """A speech recogniser that writes down what it hears. See :func:`judge`."""
 
     rate_hz: int = field(default=16000)
+    find: Callable[..., Path] | None = None
+    together: Callable[..., list[str]] | None = None
+
+    def checkpoint(self, options: Mapping[str, Any]) -> Path | None:
+        """Where the model that the options name lies; None for a judge without ``find``.
+
+        Raises:
+            Unavailable: it is not on this machine.
+        """
+        if self.find is None:
+            return None
+        wanted = inspect.signature(self.find).parameters
+        return self.find(**{key: options[key] for key in options if key in wanted})
+
+    def hear(
+        self, tracks: Sequence[Audio], language: str, *, model: Any, options: Mapping[str, Any]
+    ) -> list[str]:
+        """What is heard in each track: at once where the judge can, else one after the other."""
+        if self.together is not None and len(tracks) > 1:
+            return self.together(tracks, language, model, **options)
+        return [self.call(one, language, model=model, options=options) for one in tracks]
 
 
 def method(
@@ -340,6 +374,7 @@ def method(
     assets: tuple[str, ...] = (),
     packages: tuple[str, ...] = (),
     load: Callable[..., Any] | None = None,
+    choose_assets: Callable[..., tuple[str, ...]] | None = None,
     rate_hz: int | None = None,
     blocks: Callable[..., Blocks] | None = None,
     longest_seconds: float = 600.0,
@@ -357,6 +392,8 @@ def method(
         packages: packages beyond the project's own dependencies, as pip knows them.
         load: ``load(assets, **options) -> model``; called once a process and never timed as
             separation. ``assets`` maps each name to its folder.
+        choose_assets: ``choose_assets(**options) -> names``: which of its assets it needs with
+            these options, where that is not all of them.
         rate_hz: the rate it works at; the harness resamples to it and back. None: any.
         blocks: ``blocks(rate_hz, **options) -> Blocks``, when long recordings may be cut.
         longest_seconds: the longest recording it takes whole, where there is no ``blocks``.
@@ -373,6 +410,7 @@ def method(
             assets=assets,
             packages=packages,
             load=load,
+            choose_assets=choose_assets,
             family=family,
             needs=needs,
             uses=uses,
@@ -392,14 +430,31 @@ def metric(
     name: str = "",
     paper: str = "",
     improvement: bool = False,
+    targets: tuple[Target, ...] = (),
+    assets: tuple[str, ...] = (),
+    packages: tuple[str, ...] = (),
+    load: Callable[..., Any] | None = None,
+    opt_in: str = "",
 ) -> Callable[[Callable[..., float | Noted | Undefined | EditCounts]], Metric]:
-    """Make a metric of a pure function.
+    """Make a metric of a pure function, ``score(inputs..., [model,] *, options...)``.
 
     The names of its positional parameters say what it needs; see ``METRIC_INPUTS``. With
-    ``reference`` and ``estimate`` it is asked once for the vocals and once for the background, but
-    with ``song`` for the vocals alone; with ``hypothesis``, once a judge. ``improvement=True`` adds
-    a row ``NAME-improvement``: the score less that of the mixture. What a reader should know of a
-    score goes with it as :class:`Noted`, into the row's reason.
+    ``reference`` or ``estimate`` it is asked once for the vocals and once for the background, but
+    with ``song`` for the vocals alone; with ``hypothesis``, once a judge. What a reader should know
+    of a score goes with it as :class:`Noted`, into the row's reason.
+
+    Args:
+        unit: of the score; "1" for a plain number.
+        better: whether higher or lower scores are better.
+        name: the name to call it by; the function's own, with dashes, by default.
+        paper: where the idea comes from.
+        improvement: True adds a row ``NAME-improvement``: the score less that of the mixture.
+        targets: what it is asked about, where that does not follow from its inputs.
+        assets: as for :func:`method`.
+        packages: as for :func:`method`.
+        load: as for :func:`method`; metrics with the same ``load`` share one model a process. The
+            model stands behind the inputs.
+        opt_in: why the metric is left out of a run unless it is asked for by name.
     """
 
     def wrap(function: Callable[..., float | Noted | Undefined | EditCounts]) -> Metric:
@@ -408,6 +463,7 @@ def metric(
             for parameter in inspect.signature(function).parameters.values()
             if parameter.kind is not inspect.Parameter.KEYWORD_ONLY
         )
+        inputs = inputs if load is None else inputs[:-1]
         unknown = [name for name in inputs if name not in METRIC_INPUTS]
         if unknown or not inputs:
             raise ContractError(
@@ -420,10 +476,15 @@ def metric(
             paper=paper,
             function=function,
             parameters=_parameters(function),
+            assets=assets,
+            packages=packages,
+            load=load,
             unit=unit,
             better=better,
             inputs=inputs,
             improvement=improvement,
+            targets=targets,
+            opt_in=opt_in,
         )
 
     return wrap
@@ -437,10 +498,24 @@ def judge(
     packages: tuple[str, ...] = (),
     load: Callable[..., Any] | None = None,
     rate_hz: int = 16000,
+    find: Callable[..., Path] | None = None,
+    together: Callable[..., list[str]] | None = None,
 ) -> Callable[[Callable[..., str]], Judge]:
     """Make a judge of ``transcribe(audio, language, [model,] *, options...) -> str``.
 
     ``audio`` is mono at ``rate_hz``; ``language`` is a two-letter code.
+
+    Args:
+        name: the name to call it by; the function's own, with dashes, by default.
+        paper: where the idea comes from.
+        assets: as for :func:`method`.
+        packages: as for :func:`method`.
+        load: as for :func:`method`.
+        rate_hz: of the sound that it is given.
+        find: ``find(*, options it names...) -> Path``: where a model lies that is no asset. It
+            raises ``Unavailable``, quickly and without the network, where the model is not here.
+        together: ``together(tracks, language, model, *, options...) -> list[str]``: the same words
+            as one by one, of several tracks in less time.
     """
 
     def wrap(function: Callable[..., str]) -> Judge:
@@ -454,6 +529,8 @@ def judge(
             packages=packages,
             load=load,
             rate_hz=rate_hz,
+            find=find,
+            together=together,
         )
 
     return wrap

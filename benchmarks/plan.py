@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from benchmarks import assets, landmarks, media, registry, separation
-from benchmarks.contract import Judge, Method, Metric, Plugin
+from benchmarks import assets, guards, landmarks, media, pauses, registry, separation
+from benchmarks.contract import Judge, Method, Metric, Plugin, Unavailable
 from benchmarks.errors import UserError
 from benchmarks.ledger import key_of
 from benchmarks.options import parse_options, split_assignments, suggestion
@@ -26,8 +26,8 @@ DEFAULT_JUDGES = ("whisper",)
 # The packages whose versions can move a result; a change of any of them recomputes everything.
 PACKAGES = (
     "av", "ctranslate2", "faster-whisper", "jiwer", "librosa", "numba", "numpy", "onnxruntime",
-    "pyroomacoustics", "scikit-learn", "scipy", "sepbench", "soundfile", "soxr", "tokenizers",
-    "torch", "whisper-normalizer",
+    "pyroomacoustics", "pystoi", "scikit-learn", "scipy", "sepbench", "soundfile", "soxr",
+    "tokenizers", "torch", "whisper-normalizer",
 )  # fmt: skip
 
 
@@ -50,9 +50,12 @@ class Choice(Generic[P]):
             name=self.name,
             source=registry.source_hash(self.plugin),
             options={name: _with_stamp(value) for name, value in self.options.items()},
-            weights={name: assets.asset_hashes(name) for name in self.plugin.assets},
+            weights={
+                name: assets.asset_hashes(name) for name in self.plugin.assets_for(self.options)
+            },
+            checkpoint=_checkpoint(self),
             harness=_harness_hash(scores=isinstance(self.plugin, Metric)),
-            versions=versions(),
+            versions=versions(*self.plugin.packages),
         )
 
 
@@ -75,6 +78,11 @@ class Plan:
         """Whether any metric asks for a judge's words."""
         return any("hypothesis" in choice.plugin.inputs for choice in self.metrics)
 
+    @property
+    def pauses_wanted(self) -> bool:
+        """Whether any metric asks for the words that a judge hears in the speaker's pauses."""
+        return any("invented" in choice.plugin.inputs for choice in self.metrics)
+
 
 def make_plan(
     suite: Suite,
@@ -90,11 +98,10 @@ def make_plan(
         UserError: an unknown name or option, a value of the wrong type, an option for nothing.
     """
     given = split_assignments(assignments)
-    by_default = [name for name, method in registry.methods().items() if not method.opt_in]
     plan = Plan(
         suite,
-        _choose(registry.methods(), methods or by_default, "method", given),
-        _choose(registry.metrics(), metrics or registry.metrics(), "metric", given),
+        _choose(registry.methods(), methods or _by_default(registry.methods()), "method", given),
+        _choose(registry.metrics(), metrics or _by_default(registry.metrics()), "metric", given),
         _choose(registry.judges(), judges or DEFAULT_JUDGES, "judge", given),
     )
     _refuse_unused(plan, given)
@@ -111,15 +118,19 @@ def choose_method(name: str, assignments: Iterable[str] = ()) -> Choice[Method]:
 
 
 @functools.cache
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can move a result."""
+def versions(*more: str) -> dict[str, str]:
+    """Versions of Python, of the packages that can move a result, and of more of them."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *more):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "absent"
     return found
+
+
+def _by_default(known: Mapping[str, Method] | Mapping[str, Metric]) -> list[str]:
+    return [name for name, plugin in known.items() if not plugin.opt_in]
 
 
 def _choose(
@@ -136,6 +147,17 @@ def _refuse_unused(plan: Plan, given: Mapping[str, Any]) -> None:
             raise UserError(
                 f"-p names {name!r}, which is not in this run. {suggestion(name, chosen)}"
             )
+
+
+def _checkpoint(choice: Choice[Any]) -> Any:
+    """The files of a judge's model that is no asset; the hub's cache has a revision a folder."""
+    if not isinstance(choice.plugin, Judge) or registry.missing_package(choice.plugin):
+        return None
+    try:
+        folder = choice.plugin.checkpoint(choice.options)
+    except Unavailable:
+        return None
+    return _with_stamp(str(folder)) if folder else None
 
 
 def _with_stamp(value: Any) -> Any:
@@ -155,6 +177,11 @@ def _harness_hash(*, scores: bool) -> str:
     return key_of(sources=source_texts(*touched, *([landmarks.__file__] if scores else [])))
 
 
+@functools.cache
+def _guards_hash() -> str:
+    return key_of(sources=source_texts(guards.__file__))
+
+
 def estimate_key(clip: ClipEntry, choice: Choice[Method]) -> str:
     """What a method's estimate of a clip is found by."""
     return key_of(stage="separate", clip=clip.audio_sha256, method=choice.key)
@@ -163,6 +190,17 @@ def estimate_key(clip: ClipEntry, choice: Choice[Method]) -> str:
 def score_key(estimate: str, clip: ClipEntry, choice: Choice[Metric]) -> str:
     """What a metric's scores of an estimate are found by."""
     return key_of(stage="score", estimate=estimate, clip=clip.audio_sha256, metric=choice.key)
+
+
+def remarks_key(estimate: str, clip: ClipEntry) -> str:
+    """What the guards' remarks on an estimate are found by."""
+    sources = _harness_hash(scores=False), _guards_hash()
+    return key_of(stage="guard", estimate=estimate, clip=clip.audio_sha256, sources=sources)
+
+
+def pauses_key(clip: ClipEntry) -> str:
+    """What the length of the pauses in a clip's true speech is found by."""
+    return key_of(stage="pauses", clip=clip.audio_sha256, sources=source_texts(pauses.__file__))
 
 
 def transcript_key(estimate: str, language: str, choice: Choice[Judge]) -> str:

@@ -23,23 +23,30 @@ def is_of_sound(metric: Metric) -> bool:
 
 def targets_of(metric: Metric) -> tuple[str, ...]:
     """What a metric is asked about: each track, the words in the vocals, or both outputs."""
+    if metric.targets:
+        return metric.targets
     if "reference" in metric.inputs or "estimate" in metric.inputs:
         return ("vocals",) if "song" in metric.inputs else ("vocals", "background")
     return ("vocals",) if "hypothesis" in metric.inputs else ("outputs",)
 
 
 def score(
-    metric: Metric, options: Mapping[str, Any], clip: Clip, estimate: Estimate
+    metric: Metric, options: Mapping[str, Any], clip: Clip, estimate: Estimate, model: Any = None
 ) -> dict[str, Score]:
-    """A metric of sound, for each of its targets."""
+    """A metric of sound, with its model if it has one, for each of its targets."""
     return {
-        target: _score_target(metric, options, clip, estimate, target)
+        target: _score_target(metric, options, clip, estimate, model, target)
         for target in targets_of(metric)
     }
 
 
 def _score_target(
-    metric: Metric, options: Mapping[str, Any], clip: Clip, estimate: Estimate, target: str
+    metric: Metric,
+    options: Mapping[str, Any],
+    clip: Clip,
+    estimate: Estimate,
+    model: Any,
+    target: str,
 ) -> Score:
     own, other = ("speech", "background") if target == "vocals" else ("background", "speech")
     tracks = {"speech": estimate.vocals, "background": estimate.background}
@@ -57,13 +64,16 @@ def _score_target(
             return without_value("not applicable", f"the true {what} is not known")
     if "song" in metric.inputs and clip.song is None:
         return without_value("not applicable", "no song is known")
-    return ask(metric, options, given)
+    return ask(metric, options, given, model)
 
 
-def ask(metric: Metric, options: Mapping[str, Any], given: Mapping[str, Any]) -> Score:
+def ask(
+    metric: Metric, options: Mapping[str, Any], given: Mapping[str, Any], model: Any = None
+) -> Score:
     """Call a metric with what it asks for; whatever it raises becomes its score's reason."""
     try:
-        result = metric.function(*(given[name] for name in metric.inputs), **options)
+        inputs = [given[name] for name in metric.inputs]
+        result = metric.call(*inputs, model=model, options=options)
     except Exception as error:  # a metric of someone else's must not end the run
         return without_value("failed", f"{type(error).__name__}: {error}")
     if isinstance(result, EditCounts):
