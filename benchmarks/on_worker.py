@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import inspect
 import re
 import threading
 import time
@@ -17,12 +18,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contract import Audio, Clip, Cost, Estimate, Judge, Method, Metric, Plugin
+from benchmarks.contract import (
+    Audio,
+    Clip,
+    Cost,
+    Estimate,
+    Family,
+    Judge,
+    Method,
+    Metric,
+    Plugin,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from benchmarks.separation import Loaded
 
-LOADED_AT_MOST = 4
+LOADED_AT_MOST = 6
 _loaded: OrderedDict[str, tuple[Any, int]] = OrderedDict()
 
 
@@ -51,19 +63,25 @@ def score_cell(
     metrics: Sequence[tuple[Metric, Mapping[str, Any]]], clip: Clip, estimate: Estimate
 ) -> list[dict[str, Any]]:
     """Score an estimate by each metric; a metric that raises costs its own scores alone."""
-    from benchmarks.scoring import score
-
-    return [score(metric, options, clip, estimate) for metric, options in metrics]
+    return [_scores(metric, options, clip, estimate) for metric, options in metrics]
 
 
-def transcribe_cell(judge: Judge, options: Mapping[str, Any], vocals: Audio, language: str) -> str:
-    """What a judge hears in a track."""
+def look_at_cell(clip: Clip, estimate: Estimate, family: Family) -> dict[str, list[str]]:
+    """What the guards remark on each track of an estimate."""
+    from benchmarks.guards import remarks
+
+    return remarks(clip, estimate, family)
+
+
+def transcribe_tracks(
+    judge: Judge, options: Mapping[str, Any], tracks: Sequence[Audio], language: str
+) -> list[str]:
+    """What a judge hears in each of some tracks."""
     from benchmarks.media import resample
 
     model, _ = _loaded_once(judge, options)
-    mono = resample(Audio.of(vocals.mono(), vocals.rate_hz), judge.rate_hz)
-    text: str = judge.call(mono, language, model=model, options=options)
-    return text
+    mono = [resample(Audio.of(one.mono(), one.rate_hz), judge.rate_hz) for one in tracks]
+    return judge.hear(mono, language, model=model, options=options)
 
 
 def missing_assets(names: Sequence[str]) -> list[str]:
@@ -80,7 +98,26 @@ def receive_asset(name: str, files: Mapping[str, bytes]) -> None:
     assets.provide(name, files)
 
 
+def _scores(
+    metric: Metric, options: Mapping[str, Any], clip: Clip, estimate: Estimate
+) -> dict[str, Any]:
+    from benchmarks.scoring import score, targets_of, without_value
+
+    try:
+        model = None if metric.load is None else _loaded_once(metric, options)[0]
+    except Unavailable as error:
+        return dict.fromkeys(targets_of(metric), without_value("unavailable", str(error)))
+    except Exception as error:  # a model that can't be loaded must not end the other scores
+        reason = f"{type(error).__name__}: {error}"
+        return dict.fromkeys(targets_of(metric), without_value("failed", reason))
+    return score(metric, options, clip, estimate, model)
+
+
 def _model_name(plugin: Plugin, options: Mapping[str, Any]) -> str:
+    if isinstance(plugin, Metric) and plugin.load is not None:
+        load = plugin.load  # several metrics may read one model
+        taken = sorted(set(options) & set(inspect.signature(load).parameters))
+        return repr((load.__module__, load.__qualname__, [(key, options[key]) for key in taken]))
     return repr((type(plugin).__name__, plugin.name, sorted(options.items(), key=str)))
 
 

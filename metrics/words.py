@@ -1,4 +1,4 @@
-"""Word and character error rate: what a judge misheard of the words that were really said.
+"""Word and character error rate: what a judge misheard of what was said; and what it invented.
 
 Both texts go through one normaliser first, the one published with Whisper, in the package
 ``whisper-normalizer``: a score must not hang on commas, on "25" against "twenty-five", on
@@ -11,9 +11,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from benchmarks.contract import EditCounts, metric
+from benchmarks.contract import EditCounts, Option, Undefined, metric
 
 if TYPE_CHECKING:
     from jiwer import CharacterOutput, WordOutput
@@ -65,6 +65,35 @@ def cer(transcript: str, hypothesis: str, language: str) -> EditCounts:
     said = between.join(normalised_words(transcript, language))
     heard = between.join(normalised_words(hypothesis, language))
     return _counts(jiwer.process_characters(said, heard))
+
+
+@metric(unit="1/min", better="lower", targets=("vocals",))
+def invented_words(
+    invented: str,
+    pause_seconds: float,
+    language: str,
+    *,
+    shortest_seconds: Annotated[
+        float, Option("pauses shorter than this in all say nothing, in seconds", minimum=0.0)
+    ] = 2.0,
+) -> float | Undefined:
+    """Invented words: what a judge hears in a minute in which the speaker is silent.
+
+    The pauses of the true speech, each of a second or more, are cut out of the vocals, and the
+    judge hears them alone: whatever it writes down, the speaker did not say. Other voices that
+    come through do that, leftover music, and noise where a recogniser is prone to dream.
+
+    Args:
+        invented: the words that a judge heard in those stretches, end to end.
+        pause_seconds: how long they are in all.
+        language: of the judge's text, as a two-letter code.
+
+    Returns:
+        Normalised words a minute, from 0 up. Undefined where there is too little silence to tell.
+    """
+    if pause_seconds <= 0.0 or pause_seconds < shortest_seconds:
+        return Undefined(f"the speech pauses for less than {shortest_seconds:g} s in all")
+    return 60.0 * len(normalised_words(invented, language)) / pause_seconds
 
 
 def align(transcript: str, hypothesis: str, language: str) -> list[AlignedWord]:

@@ -73,6 +73,8 @@ def noise_like(audio: Audio) -> np.ndarray:
 class Segment:
     text: str
     compression_ratio: float = 1.0
+    no_speech_prob: float = 0.0
+    avg_logprob: float = 0.0
 
 
 @dataclass
@@ -222,3 +224,53 @@ def test_the_threads_are_those_that_openmp_is_granted(
 def test_its_options_have_defaults_that_load_understands() -> None:
     options = parse_options(whisper, {"model": "small", "vad": "yes"})
     assert options == {"model": "small", "beam_size": 5, "vad": True, "threads": 0}
+
+
+# Several tracks at once
+
+
+def together(tracks: list[Audio], language: str = "en", **options: Any) -> list[str]:
+    settings = parse_options(whisper, {name: str(value) for name, value in options.items()})
+    return whisper.hear(tracks, language, model=loaded(), options=settings)
+
+
+def test_tracks_heard_together_say_what_they_say_alone() -> None:
+    country = recording("recording-sentences", "country.flac")
+    noisy = country.like(country.samples + 5 * noise_like(country))
+    tracks = [country, tone(0.0), noisy, tone(0.05), country.like(0 * country.samples)]
+    words = together(tracks)
+    assert words == [heard(track) for track in tracks]
+    assert words[0] and not words[1]
+
+
+def test_long_tracks_and_loops_are_heard_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def segments(recogniser: Any, tracks: list[Audio], language: str, beam: int) -> list[Segment]:
+        asked.extend(track.seconds for track in tracks)
+        return [Segment("Turn left."), Segment("no no " * 40, 20.0)]
+
+    monkeypatch.setattr("metrics.whisper._decode_together", segments)
+    recogniser = Scripted(lambda settings: [Segment("alone")])
+    tracks = [tone(1.0), tone(31.0), tone(2.0)]
+    options = parse_options(whisper, {})
+    words = whisper.hear(tracks, "en", model=recogniser, options=options)
+    assert words == ["Turn left.", "alone", "alone"]
+    assert asked == [1.0, 2.0]
+
+
+def test_what_whisper_takes_for_silence_is_no_text_together_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unsure = Segment("Thank you.", no_speech_prob=0.9, avg_logprob=-1.5)
+    sure = Segment("Thank you.", no_speech_prob=0.9, avg_logprob=-0.5)
+    monkeypatch.setattr("metrics.whisper._decode_together", lambda *given: [unsure, sure])
+    options = parse_options(whisper, {})
+    recogniser = Scripted(lambda settings: [])
+    words = whisper.hear([tone(), tone()], "en", model=recogniser, options=options)
+    assert words == ["", "Thank you."]
+
+
+def test_an_unknown_language_is_unavailable_together_too() -> None:
+    with pytest.raises(Unavailable, match="knows English alone"):
+        together([tone(), tone()], language="de")

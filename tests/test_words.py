@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
 from benchmarks.contract import EditCounts, Undefined
-from metrics.words import align, cer, normalised_words, normaliser_version, wer
+from metrics.words import (
+    align,
+    cer,
+    invented_words,
+    normalised_words,
+    normaliser_version,
+    wer,
+)
 
 # Words that the normaliser leaves alone, so that the peers see what we see.
 PLAIN = st.lists(st.sampled_from(["tin", "box", "river", "gate", "dog", "salt"]), max_size=12)
@@ -142,3 +149,21 @@ def test_the_alignment_is_what_was_counted(said: list[str], heard: list[str]) ->
 
 def test_the_receipt_can_name_the_normaliser() -> None:
     assert normaliser_version().startswith("whisper-normalizer 0.")
+
+
+@pytest.mark.parametrize(
+    ("heard", "seconds", "rate"), [("Thank you, 25 thanks.", 6.0, 40.0), ("...", 6.0, 0.0)]
+)
+def test_invented_words_are_counted_by_the_minute(heard: str, seconds: float, rate: float) -> None:
+    assert invented_words.function(heard, seconds, "en") == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.99])
+def test_too_little_silence_says_nothing_of_invented_words(seconds: float) -> None:
+    score = invented_words.function("you", seconds, "en")
+    assert score == Undefined("the speech pauses for less than 2 s in all")
+
+
+def test_no_silence_at_all_is_undefined_whatever_the_option_says() -> None:
+    score = invented_words.function("you", 0.0, "en", shortest_seconds=0.0)
+    assert isinstance(score, Undefined)

@@ -11,9 +11,10 @@ from benchmarks.summary import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-# The rows do not say it. In another language the alignment may differ from the one counted, and
-# then the words are shown as they were heard.
-LANGUAGE = "en"
+# The rows do not say which language was spoken. The normaliser has one way with English, one with
+# languages that write spaces between words and one with those that don't; the alignment that was
+# counted is of one of these.
+LANGUAGES = ("en", "de", "zh")
 LONGEST_WORDS = 150
 
 
@@ -28,14 +29,29 @@ def word_errors(rows: pd.DataFrame, table_: Table) -> str:
     for (clip, judge), own in heard.groupby(["clip", "judge"], sort=True):
         by_method = {str(row["method"]): row for row in own.to_dict("records")}
         ordered = {name: by_method[name] for name in table_.families if name in by_method}
-        if any(row["status"] == "ok" for row in ordered.values()):
+        if any(map(_was_heard, ordered.values())):
             label = f"{clip} ({judge})" if judges > 1 else str(clip)
             parts.append(_clip(label, ordered, table_))
     return "\n\n".join(parts)
 
 
+def language_counted(row: dict[Any, Any]) -> str | None:
+    """A language whose alignment of what was said and heard is the one that the row counts.
+
+    None where the counts come from other texts.
+    """
+    from metrics.words import align
+
+    counts = [row[kind] for kind in ("substitutions", "deletions", "insertions")]
+    for language in LANGUAGES:
+        kinds = [word.step for word in align(row["transcript"], row["hypothesis"], language)]
+        if [kinds.count(step) for step in ("substitute", "delete", "insert")] == counts:
+            return language
+    return None
+
+
 def _clip(label: str, by_method: dict[str, dict[Any, Any]], table_: Table) -> str:
-    one = next(row for row in by_method.values() if row["status"] == "ok")
+    one = next(row for row in by_method.values() if _was_heard(row))
     words = counted(int(one["reference_units"]), "word")
     rows = [["**was said**", "", "", "", "", escape(one["transcript"])]]
     for method, row in by_method.items():
@@ -45,35 +61,43 @@ def _clip(label: str, by_method: dict[str, dict[Any, Any]], table_: Table) -> st
     return details(f"{label}: {words}", table(header, rows, align="lrrrrl"))
 
 
+def _was_heard(row: dict[Any, Any]) -> bool:
+    """Whether a judge gave words; of a clip without speech they have no rate, but count."""
+    return bool(row["status"] == "ok" or row["reference_units"] == 0)
+
+
 def _heard(row: dict[Any, Any]) -> list[str]:
     """WER, substitutions, deletions, insertions and the hypothesis; or why there are none."""
-    if row["status"] != "ok":
+    if not _was_heard(row):
         return [DASH, DASH, DASH, DASH, f"{row['status']}: {escape(row['reason'])}"]
+    row = row | {"hypothesis": row["hypothesis"] if isinstance(row["hypothesis"], str) else ""}
     counts = [str(int(row[kind])) for kind in ("substitutions", "deletions", "insertions")]
-    hypothesis = row["hypothesis"] if isinstance(row["hypothesis"], str) else ""
-    marked = _marked(row["transcript"], hypothesis, [int(count) for count in counts])
-    return [number(row["value"], "1"), *counts, marked or escape(hypothesis) or "(nothing)"]
+    rate = number(row["value"], "1") if row["status"] == "ok" else DASH
+    return [rate, *counts, _marked(row) or escape(row["hypothesis"]) or "(nothing)"]
 
 
-def _marked(transcript: str, hypothesis: str, counts: list[int]) -> str:
-    """What was heard, with errors marked; empty where this alignment is not the one counted."""
+def _marked(row: dict[Any, Any]) -> str:
+    """What was heard, with errors marked; empty where no alignment is the one counted."""
     from metrics.words import align
 
-    steps = align(transcript, hypothesis, LANGUAGE)
-    kinds = [word.step for word in steps]
-    if [kinds.count(step) for step in ("substitute", "delete", "insert")] != counts:
-        return ""
+    language = language_counted(row)
+    steps = align(row["transcript"], row["hypothesis"], language) if language else []
     return _with_errors((word.reference, word.hypothesis) for word in steps)
 
 
 def _with_errors(steps: Iterable[tuple[str, str]]) -> str:
-    """Pairs of a word said and a word heard: what was missed is struck out, what is wrong bold."""
+    """Pairs of a word said and a word heard, each kind of error with a mark of its own."""
     found: list[str] = []
     for said, heard in steps:
         if len(found) >= LONGEST_WORDS:  # a recogniser may repeat itself without end
             return " ".join([*found, "…"])
-        if said == heard:
-            found.append(escape(said))
-            continue
-        found += [f"~~{escape(said)}~~"] * bool(said) + [f"**{escape(heard)}**"] * bool(heard)
+        found.append(_step(escape(said), escape(heard)))
     return " ".join(found)
+
+
+def _step(said: str, heard: str) -> str:
+    if said == heard:
+        return said
+    if not said:
+        return f"**+{heard}**"
+    return f"~~{said}~~ → **{heard}**" if heard else f"~~{said}~~"
