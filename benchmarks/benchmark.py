@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from benchmarks.errors import UserError
 from benchmarks.ledger import Ledger, write_file, write_json
 from benchmarks.options import suggestion
 from benchmarks.plan import PACKAGES, Plan, make_plan
-from benchmarks.registry import source_hash
+from benchmarks.registry import missing_package, source_hash
 from benchmarks.rows import Row, frame_of
 from benchmarks.workers import Lost, Workers
 
@@ -141,7 +141,7 @@ def rescore(
     figures: Collection[str] | None = None,
 ) -> bool:
     """Score the stored estimates of a run again, and write its report anew."""
-    before = _selection_of(folder)
+    before = selection_of(read_json(folder / "run.json"))
     selection = Selection(
         before.suite,
         before.methods,
@@ -159,7 +159,7 @@ def rewrite_report(
     folder: Path, output: Path, *, ledger: Path, figures: Collection[str] | None = None
 ) -> None:
     """Write the report of a run anew from its rows, into its own folder or another."""
-    suite, _ = _selection_of(folder).load()
+    suite, _ = selection_of(read_json(folder / "run.json")).load()
     say(str(_write_report(folder, suite, Ledger(ledger), figures, output)))
 
 
@@ -177,14 +177,17 @@ def _carry_out(plan: Plan, crew: Crew, ledger: Ledger, *, fresh: bool, separate:
 
 
 def _what_failed(rows: Iterable[Row]) -> list[str]:
-    """A line for each method and reason, with the clips that it cost."""
+    """A line for each reason and the clips that it cost, with the methods."""
     clips: dict[tuple[str, str, str], dict[str, None]] = {}
     for row in rows:
         if row.status in NOT_DONE:
             clips.setdefault((row.status, row.method, row.reason), {})[row.clip] = None
+    methods: dict[tuple[str, tuple[str, ...], str], list[str]] = {}
+    for (status, method, reason), found in clips.items():
+        methods.setdefault((status, tuple(found), reason), []).append(method)
     return [
-        f"{status}: {method} on {', '.join(found)}: {reason}"
-        for (status, method, reason), found in clips.items()
+        f"{status}: {', '.join(names)} on {', '.join(found)}: {reason}"
+        for (status, found, reason), names in methods.items()
     ]
 
 
@@ -202,12 +205,12 @@ def _write_run(folder: Path, selection: Selection, plan: Plan, finished: Finishe
         weights={
             name: assets.asset_hashes(name)
             for choice in plan.choices
-            for name in choice.plugin.assets
+            for name in choice.plugin.assets_for(choice.options)
         },
         sources={choice.name: source_hash(choice.plugin) for choice in plan.choices},
         cells_computed=sum(not row.reused and row.method_key != "" for row in cells),
         cells_reused=sum(row.reused for row in cells),
-        packages=PACKAGES,
+        packages=(*PACKAGES, *_packages_of(plan)),
         seconds=round(finished.seconds, 1),
         workers=finished.workers,
         normaliser=normaliser_version(),
@@ -216,6 +219,12 @@ def _write_run(folder: Path, selection: Selection, plan: Plan, finished: Finishe
     stored = {**asdict(selection), "data": str(selection.data)}
     write_json(folder / "run.json", {**record, "selection": stored, "estimates": _estimates(plan)})
     _write_failures(folder / "failures.log", finished.runner.failures)
+
+
+def _packages_of(plan: Plan) -> set[str]:
+    """The packages of their own that plugins of this run have, and were found."""
+    ready = (choice.plugin for choice in plan.choices if missing_package(choice.plugin) is None)
+    return {name for plugin in ready for name in plugin.packages}
 
 
 def _write_failures(log: Path, failures: Iterable[tuple[str, Lost]]) -> None:
@@ -282,8 +291,9 @@ def _write_report(
         )
 
 
-def _selection_of(folder: Path) -> Selection:
-    stored = read_json(folder / "run.json")["selection"]
+def selection_of(record: Mapping[str, Any]) -> Selection:
+    """What was asked for in a run, from its ``run.json``."""
+    stored = record["selection"]
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
     }

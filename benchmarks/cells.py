@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.suite import ClipEntry
 
 Scores = dict[str, dict[str, Score]]  # metric, target
+BETWEEN_REMARKS = " | "  # in the reason of a row that has a value
 
 
 @dataclass(eq=False)
@@ -33,6 +34,9 @@ class Cell:
     lost: Lost | None = None
     scores: Scores = field(default_factory=dict)
     hypotheses: dict[str, str | Lost] = field(default_factory=dict)
+    invented: dict[str, str | Lost] = field(default_factory=dict)
+    pause_seconds: float | None = None
+    remarks: dict[str, list[str]] = field(default_factory=dict)
 
 
 def has_words(plan: Plan, entry: ClipEntry) -> bool:
@@ -62,10 +66,11 @@ def rows_of(cell: Cell, plan: Plan, ledger: Ledger, baseline: Scores) -> Iterato
     for choice in plan.metrics:
         for judge, target, score in _scores_of(cell, plan, choice, cost):
             common["estimate_sha256"] = facts["sha256"].get(target, "")
-            yield _row(common, choice, judge, target, score)
+            remarks = cell.remarks.get(target, [])
+            yield _row(common, choice, judge, target, score, remarks)
             if choice.plugin.improvement:
                 better = scoring.improvement(score, baseline[choice.name][target])
-                row = _row(common, choice, judge, target, better)
+                row = _row(common, choice, judge, target, better, remarks)
                 yield dataclasses.replace(row, metric=f"{choice.name}-improvement")
 
 
@@ -79,6 +84,9 @@ def _scores_of(
     elif "hypothesis" in choice.plugin.inputs:
         for judge in plan.judges:
             yield judge.name, "vocals", _words_of(cell, plan, choice, judge.name)
+    elif "invented" in choice.plugin.inputs:
+        for judge in plan.judges:
+            yield judge.name, "vocals", _invented_in(cell, choice, judge.name)
     else:
         yield "", "outputs", scoring.ask(choice.plugin, choice.options, {"cost": cost})
 
@@ -94,10 +102,27 @@ def _words_of(cell: Cell, plan: Plan, choice: Choice[Metric], judge: str) -> Sco
     return scoring.ask(choice.plugin, choice.options, given) | words
 
 
+def _invented_in(cell: Cell, choice: Choice[Metric], judge: str) -> Score:
+    if cell.pause_seconds is None:
+        return scoring.without_value("not applicable", "the true speech is not known")
+    heard = cell.invented.get(judge, "")
+    if isinstance(heard, Lost):
+        return scoring.without_value(heard.status, heard.reason)
+    given = {"invented": heard, "pause_seconds": cell.pause_seconds}
+    score = scoring.ask(choice.plugin, choice.options, given | {"language": cell.entry.language})
+    return score | {"hypothesis": heard}
+
+
 def _row(
-    common: dict[str, Any], choice: Choice[Metric], judge: str, target: str, score: Score
+    common: dict[str, Any],
+    choice: Choice[Metric],
+    judge: str,
+    target: str,
+    score: Score,
+    remarks: list[str],
 ) -> Row:
     substitutions, deletions, insertions, reference_units = score.get("counts", (None,) * 4)
+    reasons = [score.get("reason", ""), *(remarks if "value" in score else ())]
     return Row(
         **common,
         target=target,
@@ -107,7 +132,7 @@ def _row(
         better=choice.plugin.better,
         value=score.get("value"),
         status=score.get("status", "ok"),
-        reason=score.get("reason", ""),
+        reason=BETWEEN_REMARKS.join(reason for reason in reasons if reason),
         substitutions=substitutions,
         deletions=deletions,
         insertions=insertions,

@@ -18,7 +18,8 @@ Status = typing.Literal["ok", "undefined", "not applicable", "unavailable", "fai
 class Row:
     """One score of one method on one clip, or why there is none.
 
-    ``value`` is there exactly when ``status`` is "ok"; every other status has a reason. A method
+    ``value`` is there exactly when ``status`` is "ok"; every other status has a reason, and beside
+    a value it says what a reader should know of it (see :mod:`benchmarks.guards`). A method
     that gave no estimate of a clip has one row, without metric and target. ``reused`` says that
     the estimate was made by an earlier run.
     """

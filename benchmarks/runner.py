@@ -7,17 +7,37 @@ that is killed loses at most the cells that were under way, and the same command
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import assets, media, on_worker, registry, scoring
+from benchmarks import assets, media, on_worker, pauses, registry, scoring
 from benchmarks.cells import Cell, Scores, has_words, rows_of
-from benchmarks.contract import Clip, Cost, Estimate, Judge, Method, Metric, Need
+from benchmarks.contract import (
+    Audio,
+    Clip,
+    Cost,
+    Estimate,
+    Judge,
+    Method,
+    Metric,
+    Need,
+    Unavailable,
+)
 from benchmarks.errors import UserError
+from benchmarks.hearing import Hearing, Track
 from benchmarks.ledger import Ledger
-from benchmarks.plan import Choice, Plan, estimate_key, score_key, transcript_key
+from benchmarks.plan import (
+    Choice,
+    Plan,
+    estimate_key,
+    pauses_key,
+    remarks_key,
+    score_key,
+    transcript_key,
+)
 from benchmarks.rows import Row
 from benchmarks.workers import Lost, Task, Workers
 
@@ -39,6 +59,7 @@ class Runner:
         progress: told after every task.
         separate: False to score the stored estimates only.
         reuse: False to compute everything anew.
+        only: clip and method of the cells to do; None for all.
     """
 
     plan: Plan
@@ -47,11 +68,13 @@ class Runner:
     progress: Progress = lambda done, total, label: None
     separate: bool = True
     reuse: bool = True
+    only: frozenset[tuple[str, str]] | None = None
     failures: list[tuple[str, Lost]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._clips: OrderedDict[str, Clip] = OrderedDict()
         self._baselines: dict[str, Scores] = {}
+        self._hearing = Hearing(self.ledger, self.failures)
         self._done, self._total = 0, 0
 
     def run(self) -> list[Row]:
@@ -61,7 +84,10 @@ class Runner:
             OSError: the ledger's disk is full or can't be written; what was finished stays.
         """
         grid = [
-            Cell(entry, choice) for entry in self.plan.suite.clips for choice in self.plan.methods
+            Cell(entry, choice)
+            for entry in self.plan.suite.clips
+            for choice in self.plan.methods
+            if self.only is None or (entry.id, choice.name) in self.only
         ]
         self._rule_out(grid)
         tasks = [task for entry in self._readable(grid) for task in self._baseline(entry)]
@@ -93,9 +119,11 @@ class Runner:
         if reason:
             return Lost("unavailable", reason)
         try:
-            for name in choice.plugin.assets:
+            for name in choice.plugin.assets_for(choice.options):
                 assets.path(name)
-        except UserError as error:
+            if isinstance(choice.plugin, Judge):
+                choice.plugin.checkpoint(choice.options)
+        except (UserError, Unavailable) as error:
             return Lost("unavailable", str(error))
         return None
 
@@ -114,7 +142,8 @@ class Runner:
         """Weights for workers on machines that lack them; local workers share our cache."""
         if not self.workers.scheduler:
             return
-        names = sorted({n for choice in self.plan.choices for n in choice.plugin.assets})
+        needed = (choice.plugin.assets_for(choice.options) for choice in self.plan.choices)
+        names = sorted({name for names in needed for name in names})
         for address, missing in self.workers.on_each(on_worker.missing_assets, names).items():
             for name in missing:
                 self.workers.client.run(
@@ -167,14 +196,39 @@ class Runner:
         if cell.reused or not cell.key:
             return 0
         words = len(self.plan.judges) if has_words(self.plan, cell.entry) else 0
-        return words + bool(self._sound_metrics())
+        return 1 + words + bool(self._sound_metrics())
 
     def _after_estimate(self, cell: Cell) -> list[Task]:
-        tasks = self._score(cell.key, cell.entry, cell.scores, lambda: self._estimate(cell))
-        if has_words(self.plan, cell.entry):
-            for judge in self.plan.judges:
-                tasks += self._transcribe(cell, judge)
-        return tasks
+        tasks = self._look_at(cell)
+        tasks += self._score(
+            self._sound_metrics(), cell.key, cell.entry, cell.scores, lambda: self._estimate(cell)
+        )
+        return tasks + self._words(cell)
+
+    def _look_at(self, cell: Cell) -> list[Task]:
+        """The guards, before the scores."""
+        key = remarks_key(cell.key, cell.entry)
+        record = self.ledger.record(key) if self.reuse else None
+        if record is not None:
+            cell.remarks = record
+            return []
+
+        def arguments() -> tuple[Any, ...]:
+            family = cell.choice.plugin.family
+            return self._clip(cell.entry), self._estimate(cell), family
+
+        def finish(result: dict[str, list[str]] | Lost) -> list[Task]:
+            if isinstance(result, Lost):
+                self.failures.append((f"guards of {cell.choice.name} on {cell.entry.id}", result))
+                unseen = [f"not looked at: {result.reason}"]
+                cell.remarks = {"vocals": unseen, "background": unseen}
+                return []
+            cell.remarks = result
+            self.ledger.put_record(key, result)
+            return []
+
+        label = f"guards of {cell.choice.name} on {cell.entry.id}"
+        return [Task(label, "scores", on_worker.look_at_cell, arguments, finish)]
 
     def _baseline(self, entry: ClipEntry) -> list[Task]:
         """The mixture's own scores, against which an improvement is measured."""
@@ -184,24 +238,26 @@ class Runner:
             return Estimate(mixture, mixture)
 
         scores = self._baselines.setdefault(entry.id, {})
-        return self._score(f"mixture of {entry.audio_sha256}", entry, scores, estimate)
+        improving = [choice for choice in self._sound_metrics() if choice.plugin.improvement]
+        return self._score(improving, f"mixture of {entry.audio_sha256}", entry, scores, estimate)
 
     def _score(
         self,
+        choices: list[Choice[Metric]],
         estimate_key: str,
         entry: ClipEntry,
         scores: Scores,
         estimate: Callable[[], Estimate],
     ) -> list[Task]:
-        """One task for all the metrics of sound that are not in the ledger yet."""
-        keys = {
-            choice.name: score_key(estimate_key, entry, choice) for choice in self._sound_metrics()
-        }
-        for name, key in keys.items():
-            record = self.ledger.record(key) if self.reuse else None
+        """One task for all of these metrics that can be asked and are not in the ledger yet."""
+        keys = {choice.name: score_key(estimate_key, entry, choice) for choice in choices}
+        for choice in choices:
+            record = self.ledger.record(keys[choice.name]) if self.reuse else None
             if record is not None:
-                scores[name] = record
-        todo = [choice for choice in self._sound_metrics() if choice.name not in scores]
+                scores[choice.name] = record
+            elif choice.name in self._lacking:
+                scores[choice.name] = _lost_scores(choice.plugin, self._lacking[choice.name])
+        todo = [choice for choice in choices if choice.name not in scores]
         if not todo:
             return []
 
@@ -214,11 +270,11 @@ class Runner:
         def finish(result: list[dict[str, scoring.Score]] | Lost) -> list[Task]:
             for place, choice in enumerate(todo):
                 if isinstance(result, Lost):
-                    lost = scoring.without_value(result.status, result.reason)
-                    scores[choice.name] = dict.fromkeys(scoring.targets_of(choice.plugin), lost)
+                    scores[choice.name] = _lost_scores(choice.plugin, result)
                     continue
                 scores[choice.name] = result[place]
-                if all(one.get("status") != "failed" for one in result[place].values()):
+                states = {one.get("status") for one in result[place].values()}
+                if not states & {"failed", "unavailable"}:
                     self.ledger.put_record(keys[choice.name], result[place])
             if isinstance(result, Lost):
                 self.failures.append((f"scores of {entry.id}", result))
@@ -226,36 +282,82 @@ class Runner:
 
         return [Task(f"scores of {entry.id}", "scores", on_worker.score_cell, arguments, finish)]
 
-    def _transcribe(self, cell: Cell, judge: Choice[Judge]) -> list[Task]:
-        language = cell.entry.language
-        key = transcript_key(cell.key, language, judge)
+    def _words(self, cell: Cell) -> list[Task]:
+        """All that the judges are to hear of a cell: its vocals, and the pauses in them."""
+        tasks = []
+        for judge in self.plan.judges if has_words(self.plan, cell.entry) else ():
+            key = transcript_key(cell.key, cell.entry.language, judge)
+            more = self._hear(cell, judge, key, cell.hypotheses, self._vocals)
+            self._total -= not more  # it was counted when its cell began
+            tasks += more
+        cell.pause_seconds = self._pause_seconds(cell.entry)
+        for judge in self.plan.judges if cell.pause_seconds else ():
+            of_pauses = f"{pauses_key(cell.entry)} in {cell.key}"
+            key = transcript_key(of_pauses, cell.entry.language, judge)
+            more = self._hear(cell, judge, key, cell.invented, self._vocals_in_pauses)
+            self._total += len(more)
+            tasks += more
+        return tasks
+
+    def _hear(
+        self,
+        cell: Cell,
+        judge: Choice[Judge],
+        key: str,
+        texts: dict[str, str | Lost],
+        audio: Callable[[Cell], Audio],
+    ) -> list[Task]:
         record = self.ledger.record(key) if self.reuse else None
-        if record is not None:
-            cell.hypotheses[judge.name] = record["hypothesis"]
+        known = record["hypothesis"] if record else self._deaf[judge.name]
+        if known is not None:
+            texts[judge.name] = known
             return []
-        unavailable = self._unavailable(judge)
-        if unavailable:
-            cell.hypotheses[judge.name] = unavailable
-            return []
-
-        def arguments() -> tuple[Any, ...]:
-            return judge.plugin, judge.options, self._estimate(cell).vocals, language
-
-        def finish(result: str | Lost) -> list[Task]:
-            cell.hypotheses[judge.name] = result
-            if isinstance(result, str):
-                self.ledger.put_record(key, {"hypothesis": result})
-            else:
-                self.failures.append((f"{judge.name} on {cell.entry.id}", result))
-            return []
-
-        label = f"words of {cell.choice.name} on {cell.entry.id}"
-        return [Task(label, f"judge {judge.name}", on_worker.transcribe_cell, arguments, finish)]
+        track = Track(
+            label=f"{cell.choice.name} on {cell.entry.id}",
+            key=key,
+            seconds=self.ledger.facts(cell.key)["cost"]["audio_seconds"],
+            audio=functools.partial(audio, cell),
+            heard=functools.partial(texts.__setitem__, judge.name),
+        )
+        return self._hearing.add(judge, cell.entry.language, track)
 
     # --- what the tasks need
 
     def _sound_metrics(self) -> list[Choice[Metric]]:
         return [choice for choice in self.plan.metrics if scoring.is_of_sound(choice.plugin)]
+
+    @functools.cached_property
+    def _lacking(self) -> dict[str, Lost]:
+        """The metrics of sound that lack a package or a model, and which."""
+        found = {choice.name: self._unavailable(choice) for choice in self._sound_metrics()}
+        return {name: lost for name, lost in found.items() if lost is not None}
+
+    @functools.cached_property
+    def _deaf(self) -> dict[str, Lost | None]:
+        """The judges by name, and what they lack."""
+        return {choice.name: self._unavailable(choice) for choice in self.plan.judges}
+
+    def _pause_seconds(self, entry: ClipEntry) -> float | None:
+        """For how long the true speech is silent; None where nobody asks or it is not known."""
+        if not self.plan.pauses_wanted:
+            return None
+        key = pauses_key(entry)
+        record = self.ledger.record(key)
+        if record is None:
+            speech = self._clip(entry).speech
+            record = {"seconds": None if speech is None else pauses.pause_seconds(speech)}
+            self.ledger.put_record(key, record)
+        seconds: float | None = record["seconds"]
+        return seconds
+
+    def _vocals(self, cell: Cell) -> Audio:
+        return self._estimate(cell).vocals
+
+    def _vocals_in_pauses(self, cell: Cell) -> Audio:
+        speech = self._clip(cell.entry).speech
+        if speech is None:
+            raise UserError(f"the true speech of {cell.entry.id} is gone since the run began")
+        return pauses.in_pauses(self._vocals(cell), speech)
 
     def _estimate(self, cell: Cell) -> Estimate:
         return self.ledger.estimate(cell.key)
@@ -268,6 +370,13 @@ class Runner:
             self._clips[entry.id] = entry.load()
         self._clips.move_to_end(entry.id)
         return self._clips[entry.id]
+
+
+def _lost_scores(metric: Metric, lost: Lost) -> dict[str, scoring.Score]:
+    """What a metric says of each target when it could not be asked."""
+    return dict.fromkeys(
+        scoring.targets_of(metric), scoring.without_value(lost.status, lost.reason)
+    )
 
 
 def _seen_by(method: Method, clip: Clip) -> Clip:

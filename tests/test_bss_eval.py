@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks import assets, media
 from benchmarks.contract import Audio, Clip, Estimate, Metric, Noted, Samples, Undefined
-from benchmarks.perf.bss_eval import museval_metrics
+from benchmarks.doctor import museval_metrics
 from benchmarks.scoring import Score, score
 from metrics._bss_eval import Ratios, bss_eval
 from metrics.bss_eval import isr, sar, sdr, sir

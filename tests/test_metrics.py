@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from benchmarks.contract import Audio, ContractError, Cost, Estimate, Undefined
-from benchmarks.perf.bss_eval import museval_metrics
+from benchmarks.doctor import museval_metrics
 from metrics.cost import cold_start, peak_memory, real_time_factor, run_time
 from metrics.output_ratio import output_ratio
 from metrics.si_sdr import si_sdr

@@ -14,19 +14,17 @@ not what the sound itself takes.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.doctor import museval_metrics
 from benchmarks.on_worker import measured_memory
 from benchmarks.perf.nn_filter import RATE_HZ, THREAD_LIMITS, Samples, song
 from metrics._bss_eval import bss_eval
@@ -48,18 +46,6 @@ def with_ours(references: list[Samples], estimates: list[Samples]) -> Ratios:
     """SDR, ISR, SIR and SAR by ours, version 4."""
     found = bss_eval(references, estimates, window=RATE_HZ)
     return np.stack([found.sdr, found.isr, found.sir, found.sar])
-
-
-def museval_metrics() -> ModuleType:
-    """museval's metrics alone: the package itself can't be imported without a system ffmpeg."""
-    package = importlib.util.find_spec("museval")
-    assert package is not None and package.submodule_search_locations
-    path = Path(package.submodule_search_locations[0]) / "metrics.py"
-    spec = importlib.util.spec_from_file_location("museval_metrics", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def separated(seconds: float, channels: int) -> Pairs:
