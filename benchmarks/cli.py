@@ -30,6 +30,8 @@ suite_app = typer.Typer(help="Build, check and list suites of clips.", no_args_i
 assets_app = typer.Typer(invoke_without_command=True)
 app.add_typer(suite_app, name="suite")
 app.add_typer(assets_app, name="assets")
+doctor_app = typer.Typer(help="Check that the instruments agree.", no_args_is_help=True)
+app.add_typer(doctor_app, name="doctor")
 
 DataFolder = Annotated[
     Path, typer.Option("--data", envvar="SEPBENCH_DATA", help="Where built clips are kept.")
@@ -199,6 +201,89 @@ def report(
     )
 
 
+@app.command(rich_help_panel="Measure")
+def compare(
+    run_a: Annotated[str, typer.Argument(help="A run: its folder, its rows, or its name.")],
+    run_b: Annotated[str, typer.Argument(help="The run to hold against it.")],
+    metrics: Metrics = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write it as Markdown too.")
+    ] = None,
+    fail_if_worse: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METRIC=TOLERANCE", help="Exit with 1 if so; may be repeated."),
+    ] = None,
+    reports: ReportsFolder = REPORTS,
+) -> None:
+    """Put two runs side by side, clip by clip, and say what changed between them.
+
+    A tolerance is in the metric's unit or in percent; a score that is gone counts as worse.
+
+    Example: `sepbench compare before after --fail-if-worse si-sdr=0.1 --fail-if-worse wer=0.01`
+    """
+    from benchmarks import comparison
+
+    worse = comparison.compare_runs(
+        run_a,
+        run_b,
+        reports=reports,
+        metrics=_names(metrics),
+        output=output,
+        fail_if_worse=tuple(fail_if_worse or ()),
+    )
+    raise typer.Exit(1 if worse else 0)
+
+
+@app.command(rich_help_panel="Measure")
+def leaderboard(
+    reports: Annotated[Path, typer.Argument(help="The folder of the runs.")] = REPORTS,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The page. [REPORTS/leaderboard.md]")
+    ] = None,
+) -> None:
+    """Rank the best score of each method over all runs, for each suite and scenario.
+
+    Example: `sepbench leaderboard`
+    """
+    from benchmarks import leaderboard
+
+    leaderboard.write_leaderboard(reports, output or reports / "leaderboard.md")
+
+
+@app.command("verify", rich_help_panel="Measure")
+def verify_command(
+    run: Annotated[str, typer.Argument(help="A run: its folder, or its name.")],
+    cells: Annotated[
+        int, typer.Option(min=0, help="How many cells to draw, a method on a clip; 0: all.")
+    ] = 3,
+    methods: Methods = None,
+    clips: Clips = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Local processes; 0: one a core.")] = 0,
+    reports: ReportsFolder = REPORTS,
+) -> None:
+    """Do some cells of a run again, and say whether its numbers can be had again.
+
+    Nothing is reused and nothing is kept. The new tracks are held against the kept ones byte by
+    byte, and the scores within what a report shows; what has changed since is told from the
+    receipt. Exits with 1 if a score is different.
+
+    Example: `sepbench verify reports/everyday --cells 5 --seed 1`
+    """
+    from benchmarks import verify
+
+    different = verify.verify(
+        run,
+        reports=reports,
+        cells=cells,
+        methods=_names(methods),
+        clips=_names(clips),
+        seed=seed,
+        workers=workers,
+    )
+    raise typer.Exit(1 if different else 0)
+
+
 @app.command(rich_help_panel="Use", context_settings={"ignore_unknown_options": True})
 def separate(
     videos: Annotated[list[str], typer.Argument(help="Videos or sound files, of any length.")],
@@ -338,6 +423,32 @@ def assets_verify(
     from benchmarks import console
 
     raise typer.Exit(1 if console.verify_assets(names or []) else 0)
+
+
+@doctor_app.callback()
+def _doctor() -> None:
+    pass
+
+
+@doctor_app.command("metrics")
+def doctor_metrics(
+    references: Annotated[
+        list[Path] | None, typer.Option("--reference", help="A true track; may be repeated.")
+    ] = None,
+    estimates: Annotated[
+        list[Path] | None, typer.Option("--estimate", help="Its estimate, in the same order.")
+    ] = None,
+) -> None:
+    """Score one pair with our metrics and with other packages, and explain the differences.
+
+    The first pair is scored; a second one says what interference is, for SIR and SAR. Without
+    files, a made-up voice and noise are scored. Packages that are not installed are named.
+
+    Example: `sepbench doctor metrics --reference voice.wav --estimate vocals.wav`
+    """
+    from benchmarks import doctor
+
+    doctor.compare_metrics(references or [], estimates or [])
 
 
 def _names(given: list[str] | None) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from benchmarks import cli
 from tests.conftest import ROOT, write_clip
 
 VERBS = (
-    ["list"], ["run"], ["score"], ["report"], ["separate"], ["identify"],
+    ["list"], ["run"], ["score"], ["report"], ["compare"], ["leaderboard"], ["verify"],
+    ["doctor", "metrics"], ["separate"], ["identify"],
     ["suite", "build"], ["suite", "check"], ["suite", "list"],
     ["assets"], ["assets", "fetch"], ["assets", "verify"],
 )  # fmt: skip
