@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -37,6 +37,7 @@ COLUMNS = (
 )
 FLOOR = "mixture"
 CLEAN = "clean"
+MAY_BE_UNDEFINED = ("cold-start", "leakage", "invented-words")
 COSTS = ("run-time", "real-time-factor", "cold-start", "peak-memory")
 
 _SCENARIOS = ("simple", "music", "crowd")
@@ -71,7 +72,8 @@ class Score:
 
     ``mean`` is the pooled rate for error rates; it may be infinite, is never NaN, and is None
     where there is nothing to average. ``n`` clips went into it out of ``clips`` on which any
-    method has this score. ``errors`` and ``units`` are the totals behind a pooled rate.
+    method has this score. ``errors`` and ``units`` are the totals behind a pooled rate, and
+    ``counts`` the same for each clip.
     """
 
     mean: float | None
@@ -81,6 +83,7 @@ class Score:
     by_clip: Mapping[str, float]
     errors: int | None = None
     units: int | None = None
+    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -209,6 +212,7 @@ class Summary:
     scenarios: tuple[Table, ...]
     overall: Table
     gaps: tuple[Gap, ...]
+    seed: int = 0
 
 
 def summarise(rows: pd.DataFrame, *, seed: int = 0) -> Summary:
@@ -216,18 +220,20 @@ def summarise(rows: pd.DataFrame, *, seed: int = 0) -> Summary:
 
     Args:
         rows: the columns of ``COLUMNS``, one frozen fact each.
-        seed: of the bootstrap. Every interval draws the same clips, so methods stay comparable.
+        seed: of the bootstrap, and of the tests on what is summarised. Every interval draws the
+            same clips, so methods stay comparable.
 
     Raises:
         UserError: when columns are missing, there are no rows, or one score is there twice.
     """
     rows = _checked(rows)
-    names = sorted(rows["scenario"].unique(), key=_scenario_rank)
+    names = sorted(rows["scenario"].unique(), key=scenario_rank)
     return Summary(
         suite=", ".join(sorted(rows["suite"].unique())),
         scenarios=tuple(_table(name, rows[rows["scenario"] == name], seed) for name in names),
         overall=_table("", rows, seed),
         gaps=_gaps(rows),
+        seed=seed,
     )
 
 
@@ -255,7 +261,8 @@ def _checked(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _scenario_rank(name: str) -> tuple[int, str]:
+def scenario_rank(name: str) -> tuple[int, str]:
+    """The key that sorts scenarios: those of the design first, then by the alphabet."""
     known = _SCENARIOS.index(name) if name in _SCENARIOS else len(_SCENARIOS)
     return known, name
 
@@ -295,12 +302,15 @@ def _scores(rows: pd.DataFrame, methods: Iterable[str], seed: int) -> dict[str, 
     there = rows[rows["value"].notna() | counts].sort_values("clip")
     covered = int(there["clip"].nunique())
     score = _pooled if bool(counts.any()) else _averaged
-    return {method: score(there[there["method"] == method], covered, seed) for method in methods}
+    own = {str(method): rows for method, rows in there.groupby("method")}
+    return {method: score(own.get(method, there.iloc[:0]), covered, seed) for method in methods}
 
 
 def _averaged(rows: pd.DataFrame, covered: int, seed: int) -> Score:
     values = rows["value"].to_numpy(dtype=float)
-    mean, interval = mean_of(values, seed)
+    yes_or_no = bool(np.isin(values, (0.0, 1.0)).all())
+    limits = (0.0, 1.0) if yes_or_no else (-math.inf, math.inf)
+    mean, interval = mean_of(values, seed, limits=limits)
     return Score(mean, interval, values.size, covered, _by_clip(rows))
 
 
@@ -310,7 +320,9 @@ def _pooled(rows: pd.DataFrame, covered: int, seed: int) -> Score:
     units = rows["reference_units"].to_numpy(dtype=float)
     mean, interval = pooled_rate_of(errors, units, seed)
     totals = int(errors.sum()), int(units.sum())
-    return Score(mean, interval, errors.size, covered, _by_clip(rows), *totals)
+    each = zip(errors.astype(int).tolist(), units.astype(int).tolist(), strict=True)
+    counts = dict(zip(rows["clip"], each, strict=True))
+    return Score(mean, interval, errors.size, covered, _by_clip(rows), *totals, counts)
 
 
 def _by_clip(rows: pd.DataFrame) -> dict[str, float]:
@@ -351,8 +363,8 @@ def _timing(rows: pd.DataFrame, metric: str, of: Callable[[Any], Any]) -> Timing
 
 
 def _gaps(rows: pd.DataFrame) -> tuple[Gap, ...]:
-    # A warm cell has no cold start, and a track that never pauses has no leakage: as it should be.
-    expected = rows["metric"].isin(("cold-start", "leakage")) & (rows["status"] == "undefined")
+    # As it should be: a warm cell has no cold start, speech without pauses nothing in them.
+    expected = rows["metric"].isin(MAY_BE_UNDEFINED) & (rows["status"] == "undefined")
     missing = rows[(rows["status"] != "ok") & ~expected].sort_values("clip")
     keys = ["scenario", "method", "metric", "target", "judge", "unit", "better"]
     found = []
@@ -364,7 +376,7 @@ def _gaps(rows: pd.DataFrame) -> tuple[Gap, ...]:
 
     def rank(gap: Gap) -> tuple[Any, ...]:
         measure = (gap.measure.metric, gap.measure.target, gap.measure.judge) if gap.measure else ()
-        place = (_scenario_rank(gap.scenario), order.index(gap.method))
+        place = (scenario_rank(gap.scenario), order.index(gap.method))
         return *place, measure, gap.clips, gap.status, gap.reason
 
     return tuple(sorted(found, key=rank))

@@ -24,14 +24,17 @@ from PIL import Image
 from benchmarks.contract import Audio, Estimate
 from benchmarks.report import ClipTracks, write_report, write_rows
 from benchmarks.report.canvas import WIDTH, png
+from benchmarks.report.evidence import PAIR_COLUMNS, caution, evidence_part, p_value
 from benchmarks.report.figures import RANGE_DB, band_powers, panels, spectrograms
 from benchmarks.report.markdown import escape, number, percent, table
+from benchmarks.report.missing import gap_table
 from benchmarks.report.overview import overview
 from benchmarks.report.page import figure_name
+from benchmarks.report.ranking import ranking_diagram
 from benchmarks.report.receipt import receipt
 from benchmarks.report.seed_study import seed_study_table
-from benchmarks.report.tables import gap_table, share_notes, sound_table, words_table
-from benchmarks.report.verdict import at_a_glance, caution, verdict
+from benchmarks.report.tables import score_table, share_notes, share_table, title, words_table
+from benchmarks.report.verdict import at_a_glance, verdict
 from benchmarks.rows import Row, frame_of
 from benchmarks.summary import Measure
 from tests.test_summary import (
@@ -104,6 +107,7 @@ def test_a_run_leaves_a_page_its_rows_and_its_pictures(tmp_path: Path) -> None:
         "figures/clip-simple-0.png",
         "figures/clip-simple-1.png",
         "figures/overview.png",
+        "pairs.csv",
         "report.md",
         "rows.csv",
         "rows.parquet",
@@ -153,9 +157,9 @@ def test_progress_is_told_picture_by_picture(tmp_path: Path) -> None:
 
 
 def test_the_best_is_bold_and_oracles_are_in_italics() -> None:
-    assert column(sound_table(table_of(everything())), "SI-SDR ↑") == {
-        "mixture": "1.0 [0.0, 2.0]",
-        "spleeter": "**8.0** [6.0, 10.0]",
+    assert column(score_table(table_of(everything()), "sound"), "SI-SDR ↑") == {
+        "mixture": "1.0",
+        "spleeter": "**8.0**",
         "*oracle-irm*": "11.0",
         "*clean*": "∞",
     }
@@ -163,7 +167,7 @@ def test_the_best_is_bold_and_oracles_are_in_italics() -> None:
 
 def test_words_stand_beside_the_headroom_they_recover() -> None:
     text = words_table(table_of(everything()))
-    assert column(text, "WER ↓")["mixture"] == "**0.30** [0.20, 0.40]"
+    assert column(text, "WER ↓")["mixture"] == "**0.30**"
     assert column(text, "WER headroom<br>recovered ↑") == {
         "mixture": "**0 %**",
         "spleeter": "-40 %",
@@ -174,7 +178,7 @@ def test_words_stand_beside_the_headroom_they_recover() -> None:
 
 def test_a_missing_clip_gives_a_dash_and_the_mean_is_listed_apart(tmp_path: Path) -> None:
     rows = [*everything(), *sound("nn-filter", [30.0]), lost("nn-filter", "simple-1")]
-    assert column(sound_table(table_of(rows)), "SI-SDR ↑")["nn-filter"] == "– (1 of 2)"
+    assert column(score_table(table_of(rows), "sound"), "SI-SDR ↑")["nn-filter"] == "– (1 of 2)"
     page = page_of(tmp_path, rows)
     assert "| simple | nn-filter | SI-SDR of vocals | 1 of 2 | 30.0 |" in page
     assert "Not compared: nn-filter (scored on 1 of 2 clips)." in page
@@ -216,18 +220,20 @@ def test_gaps_of_one_reason_share_a_line() -> None:
 def test_the_verdict_says_when_doing_nothing_beats_everything() -> None:
     (sentence,) = verdict(table_of(sound("mixture", [5.0, 6.0]), sound("spleeter", [1.0, 2.0])))
     assert sentence == (
-        "Highest SI-SDR: **mixture**, 5.5 dB [5.0, 6.0] (n = 2): **doing nothing beats everything "
-        "here**. Next is spleeter, 1.5 dB [1.0, 2.0], worse on 2 of 2 clips; the intervals do not "
-        "overlap."
+        "Highest SI-SDR: **mixture**, 5.5 dB (n = 2): **doing nothing beats everything here**. "
+        "Next is spleeter with 1.5 dB; mixture leads it by 4.0 dB, better on 2 of 2 clips "
+        "(p = 0.5; about 4 more like these would tell them apart). 2 clips cannot show less than "
+        "p = 0.5, so this is no proof."
     )
 
 
 def test_the_verdict_says_when_no_method_helps_the_recogniser() -> None:
     _, sentence = verdict(table_of(everything()))
     assert sentence == (
-        "Fewest word errors: **mixture**, WER 0.30 [0.20, 0.40] (n = 2, 6 errors in 20 words): "
-        "**no method helps the recogniser here**. Next is spleeter, 0.40 [0.30, 0.50], worse on "
-        "2 of 2 clips; the intervals overlap. The true speech itself has 0.05."
+        "Fewest word errors: **mixture**, WER 0.30 (n = 2, 6 errors in 20 words): **no method "
+        "helps the recogniser here**. Next is spleeter with 0.40; mixture leads it by 0.10, better "
+        "on 2 of 2 clips (p = 0.5; about 4 more like these would tell them apart). 2 clips cannot "
+        "show less than p = 0.5, so this is no proof. The true speech itself has 0.05."
     )
 
 
@@ -243,6 +249,73 @@ def test_nothing_is_compared_with_nothing() -> None:
     assert "there is nothing to compare it with" in sentence
 
 
+def test_the_verdict_names_the_lead_the_clips_and_p_after_its_correction() -> None:
+    """Eight clips, all of one mind: 2 of 256 signs, and two tests against the mixture."""
+    clips = range(8)
+    (sentence,) = verdict(
+        table_of(
+            sound("mixture", [0.1 * clip for clip in clips]),
+            sound("spleeter", [4.0 + 0.2 * clip for clip in clips]),
+            sound("nn-filter", [1.0 + 0.3 * (clip % 3) for clip in clips]),
+        )
+    )
+    assert "spleeter leads it by 3.4 dB, better on 8 of 8 clips (p = 0.008; 0.023 after" in sentence
+    assert "The mixture (doing nothing) has 0.4 dB" in sentence
+    assert "0.016 after Holm's correction for 2 tests: significant)" in sentence
+    assert "no proof" not in sentence
+
+
+def test_what_was_not_shown_says_how_many_clips_would_show_it() -> None:
+    (sentence,) = verdict(
+        table_of(
+            sound("spleeter", [1.0, -1.0, 2.0, 0.5, 3.0, -2.0]),
+            sound("nn-filter", [0.0] * 6),
+        )
+    )
+    assert re.search(r"\(p = 0\.\d+: not significant; about \d+ more like these would", sentence)
+
+
+def test_methods_whose_scores_are_infinite_are_named_without_a_test() -> None:
+    (sentence,) = verdict(
+        table_of(sound("mixture", [1.0, 2.0]), sound("spleeter", [math.inf, math.inf]))
+    )
+    assert sentence.endswith("Next is the mixture (doing nothing) with 1.5 dB.")
+
+
+def test_every_method_has_its_tests_against_the_mixture_and_against_the_best() -> None:
+    table_ = table_of(
+        sound("mixture", [0.0, 0.0, 0.0, 0.0]),
+        sound("spleeter", [4.0, 5.0, 6.0, 5.0]),
+        sound("nn-filter", [1.0, 2.0, -1.0, 1.0]),
+    )
+    text = evidence_part(table_, 0)
+    assert "4 clips cannot show less than p = 0.125, so nothing below is proven; 6 clips" in text
+    first, second = (part for part in text.split("\n\n") if part.startswith("|"))
+    assert list(column(first, "gain, dB")) == ["spleeter", "nn-filter"]
+    assert column(first, "better on") == {"spleeter": "4", "nn-filter": "3"}
+    assert column(first, "worse on") == {"spleeter": "0", "nn-filter": "1"}
+    assert column(first, "p")["spleeter"] == "0.125"
+    assert column(second, "lead, dB")["mixture"].startswith("5.0 [")
+    assert column(second, "p, corrected")["mixture"] == "0.375"
+    assert "Mean ranks closer than 1.7 (of 3) are not told apart." in text
+
+
+def test_every_two_methods_have_a_line_for_every_score(tmp_path: Path) -> None:
+    page_of(tmp_path, everything(), everything("crowd"))
+    pairs = pd.read_csv(tmp_path / "pairs.csv")
+    assert tuple(pairs.columns) == PAIR_COLUMNS
+    assert pairs["scenario"].tolist() == ["simple"] * 2 + ["crowd"] * 2 + ["all"] * 2
+    sound_of_all = pairs[(pairs["scenario"] == "all") & (pairs["metric"] == "si-sdr")].iloc[0]
+    assert (sound_of_all["method"], sound_of_all["other"]) == ("spleeter", "mixture")
+    assert (sound_of_all["clips"], sound_of_all["lead"], sound_of_all["p"]) == (4, 7.0, 0.125)
+
+
+def test_a_p_value_has_three_places() -> None:
+    assert [p_value(p) for p in (0.0004, 0.0312, 0.125, 0.5, 1.0)] == [
+        "<0.001", "0.031", "0.125", "0.5", "1",
+    ]  # fmt: skip
+
+
 def test_few_clips_are_called_a_hint() -> None:
     few, many = (
         summary_of(sound("mixture", values), sound("spleeter", values))
@@ -254,9 +327,53 @@ def test_few_clips_are_called_a_hint() -> None:
 
 def test_the_table_at_the_top_names_the_best_beside_the_mixture() -> None:
     assert at_a_glance(table_of(everything())) == [
-        "**spleeter** 8.0 dB [6.0, 10.0]<br>mixture 1.0 dB [0.0, 2.0]",
-        "**mixture** 0.30 [0.20, 0.40]: doing nothing is best",
+        "**spleeter** 8.0 dB<br>mixture 1.0 dB",
+        "**mixture** 0.30: doing nothing is best",
     ]
+
+
+def test_a_mean_stands_above_its_interval_so_that_many_columns_fit() -> None:
+    cell = column(
+        score_table(table_of(sound("spleeter", [1.0, 2.0, 3.0, 5.0])), "sound"), "SI-SDR ↑"
+    )
+    assert re.fullmatch(r"\*\*2\.8\*\*<br>\[-?\d+\.\d,\u00a0\d+\.\d\]", cell["spleeter"])
+
+
+def test_sound_perception_and_words_have_tables_of_their_own(tmp_path: Path) -> None:
+    estoi = Measure("estoi", "vocals", "", "1", "higher")
+    opinion = Measure("dnsmos-p808", "vocals", "", "MOS", "higher")
+    rows = [
+        *everything(),
+        *sound("spleeter", [3.0, 4.0], measure=opinion),
+        *sound("spleeter", [0.5, 0.7], measure=estoi),
+    ]
+    table_ = table_of(rows)
+    assert score_table(table_, "perception").splitlines()[0] == (
+        "| method | ESTOI ↑ | DNSMOS<br>P.808, MOS ↑ |"
+    )
+    assert "ESTOI" not in score_table(table_, "sound")
+    page = page_of(tmp_path, rows)
+    places = [page.index(f"**{name}**") for name in ("Sound", "Perception", "Words and cost")]
+    assert places == sorted(places)
+    assert [title(one) for one in (estoi, opinion)] == [
+        "ESTOI of vocals", "DNSMOS P.808 of vocals",
+    ]  # fmt: skip
+
+
+def test_every_measure_with_a_direction_has_a_share_or_says_why_not() -> None:
+    estoi = Measure("estoi", "vocals", "", "1", "higher")
+    rows = [*everything(), *sound("spleeter", [0.5, 0.7], measure=estoi)]
+    table_ = table_of(rows)
+    assert cells(share_table(table_).splitlines()[0]) == ["method", "SI-SDR", "WER"]
+    assert column(share_table(table_), "SI-SDR")["spleeter"] == "70\u00a0%"
+    assert [cells(line)[:2] for line in share_table(table_).splitlines()[-3:]] == [
+        ["from", "1.0 dB"], ["to", "11.0 dB"], ["of", "oracle-irm"],
+    ]  # fmt: skip
+    (note,) = (one for one in share_notes(table_) if one.startswith("ESTOI"))
+    assert note == (
+        "ESTOI of vocals: the share is undefined, since the mixture itself has no such score on "
+        "every clip."
+    )
 
 
 def test_a_short_way_to_the_ceiling_is_called_short() -> None:
@@ -282,7 +399,7 @@ def test_a_suite_without_stems_has_words_and_speed_only(tmp_path: Path) -> None:
         *words("mixture", [(1, 4)]),
         *words("spleeter", [(0, 4)]),
     ]
-    assert sound_table(table_of(rows)) == ""
+    assert score_table(table_of(rows), "sound") == ""
     page = page_of(tmp_path, rows)
     assert "**Sound**" not in page
     assert "| WER ↓ |" in page
@@ -302,7 +419,7 @@ def test_the_seed_study_stands_beside_ours() -> None:
         "| music | nearest-neighbour filter | not in this run | -14.05 | – | 0.93 | – |",
         "| crowd | nearest-neighbour filter | not in this run | -7.97 | – | 0.94 | – |",
         "| crowd | ICA | not in this run | 0.07 | – | 0.78 | – |",
-        "| crowd | Spleeter | spleeter | 18.35 | -4.0 [-5.0, -3.0] | 0.67 | 0.40 [0.30, 0.50] |",
+        "| crowd | Spleeter | spleeter | 18.35 | -4.0 | 0.67 | 0.40 |",
     ]
 
 
@@ -316,7 +433,7 @@ def test_word_errors_show_what_was_missed_and_what_was_invented(tmp_path: Path) 
     frame = frame_of(rows)
     frame["insertions"] = 1
     page = write_report(tmp_path, frame, RECEIPT).read_text(encoding="utf-8")
-    assert "take the ~~2nd~~ **seconds** left **now**" in page
+    assert "take the ~~2nd~~ → **seconds** left **+now**" in page
     assert "| **was said** |  |  |  |  | take the second left |" in page
 
 
@@ -516,6 +633,31 @@ def test_the_overview_has_a_dot_for_every_clip_and_a_bar_for_every_whole_mean() 
     assert figure is not None
     markers = [line.get_marker() for line in figure.axes[0].lines]
     assert (markers.count("o"), markers.count("|")) == (3, 1)
+
+
+def test_the_ranking_has_two_panels_a_scenario_and_two_for_all_clips() -> None:
+    three = [
+        [
+            *everything(scenario),
+            *sound("nn-filter", [1.0, 1.0], scenario=scenario),
+            *words("nn-filter", [(9, 10), (9, 10)], scenario=scenario),
+        ]
+        for scenario in ("simple", "crowd")
+    ]
+    figure = ranking_diagram(summary_of(*three))
+    assert figure is not None
+    assert len(figure.axes) == 6
+    names = [text.get_text() for text in figure.axes[0].texts]
+    assert {"spleeter", "mixture", "nn-filter"} <= set(names)
+    assert "clean" not in names
+    titles = [text.get_text() for text in figure.texts]
+    assert titles[0] == "simple: SI-SDR of vocals"
+    assert titles[-2] == "all clips: WER"
+    assert Image.open(io.BytesIO(png(figure))).width == WIDTH
+
+
+def test_two_methods_are_not_ranked() -> None:
+    assert ranking_diagram(summary_of(everything())) is None
 
 
 def test_without_such_scores_there_is_no_overview() -> None:

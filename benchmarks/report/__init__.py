@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.ledger import write_file
+from benchmarks.report.evidence import pairs_csv
 from benchmarks.report.figures import ClipTracks
 from benchmarks.report.overview import overview
 from benchmarks.report.page import Pictures, figure_name, page, panel_scores
+from benchmarks.report.ranking import ranking_diagram
 from benchmarks.report.tradeoff import tradeoff
 from benchmarks.summary import Table, summarise
 
@@ -34,7 +36,7 @@ def write_report(
     seed: int = 0,
     progress: Callable[[float, float, str], None] | None = None,
 ) -> Path:
-    """Write ``report.md``, ``rows.csv``, ``rows.parquet`` and ``figures/*.png`` into a folder.
+    """Write ``report.md``, its rows, ``pairs.csv`` and ``figures/*.png`` into a folder.
 
     Args:
         run_dir: made when it is not there.
@@ -54,9 +56,11 @@ def write_report(
     """
     summary = summarise(rows, seed=seed)
     write_rows(run_dir, rows)
+    write_file(run_dir / "pairs.csv", pairs_csv(summary).encode())
     pictures = Pictures(
         _draw(run_dir, "figures/overview.png", overview(summary)),
         _draw(run_dir, "figures/tradeoff.png", tradeoff(summary)),
+        _draw(run_dir, "figures/ranking.png", ranking_diagram(summary, seed=seed)),
         figures := {},
     )
     if tracks is not None:

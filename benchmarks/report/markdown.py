@@ -65,11 +65,12 @@ def details(summary: str, body: str, *, opened: bool = False) -> str:
 def number(value: float, unit: str) -> str:
     """A number as precise as its unit deserves.
 
-    dB to 0.1, fractions to 0.01, MiB whole; others to three digits, but not below 0.001.
+    dB to 0.1, fractions and opinions to 0.01, MiB whole; others to three digits, but not below
+    0.001.
     """
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    places = {"dB": 1, "1": 2, "MiB": 0}.get(unit)
+    places = {"dB": 1, "1": 2, "MOS": 2, "MiB": 0}.get(unit)
     if places is None:
         if 0 < abs(value) < 0.001:
             return "<0.001" if value > 0 else ">-0.001"

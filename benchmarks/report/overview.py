@@ -55,15 +55,16 @@ def overview(summary: Summary) -> Figure | None:
                 axes.set_title(name, loc="left", fontsize=11, parse_math=False, fontweight="bold")
             top += height
         across, down = (left_margin + column * (width + _GAP)) / WIDTH, 1 - 18 / figure.bbox.height
-        figure.text(across, down, _heading(measure, measures), fontsize=10, parse_math=False)
+        figure.text(across, down, _heading(measure, measures), fontsize=9.5, parse_math=False)
     return figure
 
 
 def _heading(measure: Measure, measures: Sequence[Measure]) -> str:
+    several = len(measures) > 2
     if not measure.of_words:
-        return "SI-SDR improvement of vocals, dB (right is better)"
-    judge = f" by {measure.judge}" if len(measures) > 2 else ""
-    return f"word error rate{judge} (left is better)"
+        return f"SI-SDR improvement{'' if several else ' of vocals'}, dB (right is better)"
+    judge = drawable(measure.judge, "another judge")
+    return f"{f'WER by {judge}' if several else 'word error rate'} (left is better)"
 
 
 def _limits(summary: Summary, measure: Measure) -> tuple[float, float]:

@@ -10,12 +10,16 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from benchmarks.intervals import RESAMPLES
+from benchmarks.intervals import FEWEST_CLIPS, RESAMPLES
 from benchmarks.report import tables
+from benchmarks.report.evidence import caution, evidence_part
+from benchmarks.report.judges import agreement
 from benchmarks.report.markdown import counted, details, escape, listed, number, table
+from benchmarks.report.missing import gap_table, missing_notes
 from benchmarks.report.receipt import receipt_sections
+from benchmarks.report.remarks import remarks_on_scores, remarks_on_tracks
 from benchmarks.report.seed_study import seed_study_table
-from benchmarks.report.verdict import at_a_glance, caution, verdict
+from benchmarks.report.verdict import at_a_glance, verdict
 from benchmarks.report.words import word_errors
 from benchmarks.summary import Gap, Summary, Table
 
@@ -27,10 +31,11 @@ FAILURES = ("failed", "timed out", "unavailable")
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Paths relative to the page: of the two pictures of all, None if not drawn, and by clip."""
+    """Paths relative to the page: of the pictures of all, None if not drawn, and by clip."""
 
     overview: str | None = None
     tradeoff: str | None = None
+    ranking: str | None = None
     clips: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -82,7 +87,7 @@ def _context(
     several = len(summary.scenarios) > 1
     every = [*summary.scenarios, *([summary.overall] if several else [])]
     judges = sorted({m.judge for m in summary.overall.measures if m.of_words})
-    sound = tables.shown(summary.overall, of_words=False)
+    shown = {part: tables.shown(summary.overall, part) for part in tables.PARTS}
     return {
         "suite": escape(summary.suite),
         "date": escape(str(receipt.get("started", receipt.get("finished", "")))[:10]),
@@ -91,17 +96,22 @@ def _context(
         "caution": caution(summary),
         "overview": pictures.overview,
         "tradeoff": pictures.tradeoff,
+        "ranking": pictures.ranking,
         "judges": listed([f"`{judge}`" for judge in judges]),
-        "has_sound": bool(sound),
-        "has_words": bool(tables.shown(summary.overall, of_words=True)),
-        "has_output_ratio": any(measure.metric == "output-ratio" for measure in sound),
+        "has_sound": bool(shown["sound"]),
+        "has_words": bool(shown["words"]),
+        "metrics": sorted({one.metric for measures in shown.values() for one in measures}),
         "resamples": RESAMPLES,
+        "fewest": FEWEST_CLIPS,
         "sections": [_section(one, summary, pictures.clips) for one in every],
         "speed": tables.speed_table(summary.overall),
         "earlier": tables.has_earlier_costs(every),
         "dagger": tables.EARLIER,
         "seed_study": seed_study_table(summary),
         **_missing(summary, every),
+        "remarks": remarks_on_tracks(rows),
+        "score_notes": remarks_on_scores(rows),
+        "agreement": agreement(rows, every),
         "words": [(_name(one), text) for one in every if (text := word_errors(rows, one))],
         "receipt": receipt_sections(receipt, rows),
     }
@@ -126,12 +136,14 @@ def _section(one: Table, summary: Summary, figures: Mapping[str, str]) -> dict[s
         "name": _name(one),
         "size": _size(one),
         "overall": not one.scenario,
-        "verdict": verdict(one),
+        "verdict": verdict(one, seed=summary.seed),
+        "evidence": _evidence(one, summary.seed),
         "earlier": tables.has_earlier_costs([one]),
-        "sound": tables.sound_table(one),
+        "sound": tables.score_table(one, "sound"),
+        "perception": tables.score_table(one, "perception"),
         "words": tables.words_table(one),
         "shares": tables.share_table(one),
-        "notes": [*tables.missing_notes(one, summary.gaps), *tables.share_notes(one)],
+        "notes": [*missing_notes(one, summary.gaps), *tables.share_notes(one)],
         "pictures": _pictures(one, figures) if one.scenario else "",
     }
 
@@ -142,6 +154,13 @@ def _name(one: Table) -> str:
 
 def _size(one: Table) -> str:
     return counted(len(one.clips), "clip")
+
+
+def _evidence(one: Table, seed: int) -> str:
+    judges = len({measure.judge for measure in one.measures if measure.of_words})
+    found = evidence_part(one, judges, seed=seed)
+    title = "Evidence: every method against the mixture and against the best"
+    return details(title, found) if found else ""
 
 
 def _pictures(one: Table, figures: Mapping[str, str]) -> str:
@@ -166,8 +185,8 @@ def _missing(summary: Summary, every: Sequence[Table]) -> dict[str, str]:
 
     failed = of(*FAILURES)
     return {
-        "failures": tables.gap_table(failed, with_status=True) if failed else "None.",
-        "undefined": tables.gap_table(found) if (found := of("undefined")) else "None.",
-        "not_applicable": tables.gap_table(found) if (found := of("not applicable")) else "None.",
+        "failures": gap_table(failed, with_status=True) if failed else "None.",
+        "undefined": gap_table(found) if (found := of("undefined")) else "None.",
+        "not_applicable": gap_table(found) if (found := of("not applicable")) else "None.",
         "partial": tables.partial_table([one for one in every if one.scenario]),
     }

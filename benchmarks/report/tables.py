@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 from benchmarks.contract import Undefined
 from benchmarks.report.markdown import (
@@ -12,15 +13,17 @@ from benchmarks.report.markdown import (
     emphasis,
     escape,
     interval,
-    listed,
     number,
     percent,
     table,
 )
-from benchmarks.summary import FLOOR, Gap, Headroom, Measure, Score, Table, Timing
+from benchmarks.summary import FLOOR, Headroom, Measure, Score, Table, Timing
 
+Part: TypeAlias = Literal["sound", "perception", "words"]
+PARTS: tuple[Part, ...] = ("sound", "perception", "words")  # a table each: one would be too wide
 ARROWS = {"higher": " ↑", "lower": " ↓"}
 EARLIER = "†"
+NO_BREAK = "\u00a0"
 
 # What the tables show first, in this order; then whatever other metrics the rows bring.
 _FIRST = (
@@ -29,6 +32,13 @@ _FIRST = (
     ("sdr", "vocals"),
     ("snr", "vocals"),
     ("si-sdr", "background"),
+    ("estoi", "vocals"),
+    ("stoi", "vocals"),
+    ("pesq", "vocals"),
+    ("dnsmos-p808", "vocals"),
+    ("dnsmos-ovrl", "vocals"),
+    ("dnsmos-sig", "vocals"),
+    ("dnsmos-bak", "vocals"),
     ("wer", "vocals"),
     ("cer", "vocals"),
 )
@@ -44,16 +54,25 @@ _LEFT_OUT = (
     *((metric, target) for metric in ("isr", "sir", "sar") for target in ("vocals", "background")),
     ("leakage", "vocals"),
     ("leakage", "background"),
+    ("song-recognised", "background"),
 )
+# Ways to the ceiling, by unit, of which a share says little.
+_SHORT = {"dB": 1.0, "MOS": 0.25, "1": 0.05}
 _ACRONYMS = (
     *("si-sdr", "snr", "sdr", "isr", "sir", "sar", "wer", "cer"),
-    *("stoi", "estoi", "pesq", "dnsmos"),
+    *("stoi", "estoi", "pesq"),
 )
+_NAMES = {
+    "dnsmos-p808": "DNSMOS P.808",
+    "dnsmos-ovrl": "DNSMOS OVRL",
+    "dnsmos-sig": "DNSMOS SIG",
+    "dnsmos-bak": "DNSMOS BAK",
+}
 
 
 def title(measure: Measure, judges: int = 1) -> str:
     """What readers call a measure: ``SI-SDR of vocals``, ``WER``; the judge where there are two."""
-    name = measure.metric
+    name = _NAMES.get(measure.metric, measure.metric)
     for acronym in _ACRONYMS:
         if name == acronym or name.startswith(f"{acronym}-"):
             name = acronym.upper() + name[len(acronym) :].replace("-", " ")
@@ -62,9 +81,16 @@ def title(measure: Measure, judges: int = 1) -> str:
     return escape(name if measure.target in ("outputs", "") else f"{name} of {measure.target}")
 
 
-def shown(table_: Table, *, of_words: bool) -> list[Measure]:
+def part_of(measure: Measure) -> Part:
+    """Which of the tables has a column for a measure."""
+    if measure.of_words:
+        return "words"
+    return "sound" if measure.unit == "dB" else "perception"
+
+
+def shown(table_: Table, part: Part) -> list[Measure]:
     """The measures that a table has columns for: those with at least one value."""
-    keys = {m: (m.metric, m.target) for m in table_.measures if m.of_words == of_words}
+    keys = {m: (m.metric, m.target) for m in table_.measures if part_of(m) == part}
     kept = [
         measure
         for measure, key in keys.items()
@@ -80,12 +106,12 @@ def shown(table_: Table, *, of_words: bool) -> list[Measure]:
     return sorted(kept, key=rank)
 
 
-def sound_table(table_: Table) -> str:
-    """Methods by measures of sound; empty when the clips have no stems to compare with.
+def score_table(table_: Table, part: Part) -> str:
+    """Methods by the measures of sound or of perception; empty where the clips have none.
 
-    The columns are about the vocals and in dB, unless they say otherwise.
+    The columns are about the vocals, and those of sound in dB, unless they say otherwise.
     """
-    measures = shown(table_, of_words=False)
+    measures = shown(table_, part)
     if not measures:
         return ""
     header = ["method", *(_header(table_, measure) for measure in measures)]
@@ -98,9 +124,10 @@ def sound_table(table_: Table) -> str:
 
 def words_table(table_: Table) -> str:
     """Methods by measures of words, with the headroom recovered, the speed and the memory."""
-    measures = shown(table_, of_words=True)
-    rates = [measure for measure in measures if measure.metric == "wer"]
+    measures = shown(table_, "words")
     judges = _judges(table_)
+    # Beside the words of several judges there is no room: the table of shares has these too.
+    rates = [measure for measure in measures if measure.metric == "wer" and judges == 1]
     header = [
         "method",
         *(_header(table_, measure) for measure in measures),
@@ -132,15 +159,18 @@ def share_table(table_: Table) -> str:
         return ""
     header = ["method", *(_short_title(table_, measure) for measure, _ in measures)]
     rows = [
-        [_label(table_, name), *(_share(table_, name, measure) for measure, _ in measures)]
+        [
+            _label(table_, name),
+            *(_share(table_, name, one).replace(" ", NO_BREAK) for one, _ in measures),
+        ]
         for name in table_.families
     ]
-    way = [
-        f"{_amount(headroom.floor_mean, m)} to {_amount(headroom.ceiling_mean, m, unit=True)}"
-        f"<br>({escape(headroom.ceiling)})"
-        for m, headroom in measures
+    ways = [
+        ["from", *(_amount(headroom.floor_mean, m, unit=True) for m, headroom in measures)],
+        ["to", *(_amount(headroom.ceiling_mean, m, unit=True) for m, headroom in measures)],
+        ["of", *(escape(headroom.ceiling) for _, headroom in measures)],
     ]
-    return table(header, [*rows, ["from, to", *way]])
+    return table(header, [*rows, *ways])
 
 
 def share_notes(table_: Table) -> list[str]:
@@ -202,28 +232,6 @@ def cost_cell(table_: Table, method: str, cost: str, *, unit: str = "s") -> str:
     return emphasis(number(timing.value, unit), "**" if bold else "") + mark
 
 
-def gap_table(gaps: Sequence[Gap], *, with_status: bool = False) -> str:
-    """What is missing and why, with methods, scores and clips of one reason in one row."""
-    rows = []
-    for status, reason, methods, measures, clips in _collapsed(gaps):
-        scores = listed([title(m, judges=2) if m else "all" for m in measures])
-        cells = [listed([escape(one) for one in methods]), scores, _clips(clips), escape(reason)]
-        rows.append([status, *cells] if with_status else cells)
-    header = ["method", "score", "clip", "reason"]
-    return table(["status", *header] if with_status else header, rows, align="l")
-
-
-def missing_notes(table_: Table, gaps: Sequence[Gap]) -> list[str]:
-    """One sentence for each method that gave nothing on clips of this table."""
-    return [
-        f"**{escape(gap.method)}**: {gap.status} on "
-        f"{len(gap.clips)} of {counted(len(table_.clips), 'clip')} "
-        f"({_clips(gap.clips)}): {escape(gap.reason.rstrip('.'))}."
-        for gap in gaps
-        if gap.scenario == table_.scenario and gap.measure is None
-    ]
-
-
 def mean_cell(score: Score, measure: Measure, *, bold: bool = False) -> str:
     """A mean with its interval; a dash where clips are missing, with how many there are."""
     if not score.complete:
@@ -235,7 +243,7 @@ def partial_table(tables: Sequence[Table]) -> str:
     """The means over fewer clips than others have, which the tables leave out; or nothing."""
     rows = []
     for one in tables:
-        for measure in (*shown(one, of_words=False), *shown(one, of_words=True)):
+        for measure in (measure for part in PARTS for measure in shown(one, part)):
             for name in one.families:
                 score = one.scores[name, measure]
                 if score.n and not score.complete:
@@ -252,7 +260,7 @@ def _label(table_: Table, method: str) -> str:
 def _short_title(table_: Table, measure: Measure) -> str:
     """A title for the head of a column: on two lines where that keeps the table narrow."""
     name = title(measure, _judges(table_)).removesuffix(" of vocals")
-    return re.sub(" (improvement|of background)$", r"<br>\1", name)
+    return re.sub(" (improvement|of background|[A-Z.0-9]+)$", r"<br>\1", name)
 
 
 def _header(table_: Table, measure: Measure) -> str:
@@ -264,8 +272,13 @@ def _header(table_: Table, measure: Measure) -> str:
 
 
 def _cell(table_: Table, method: str, measure: Measure) -> str:
+    """A mean above its interval, which keeps many columns narrow."""
     score, best = table_.scores[method, measure], table_.best(measure)
-    return mean_cell(score, measure, bold=method in best)
+    text = mean_cell(score, measure, bold=method in best)
+    if not score.complete or score.interval is None:
+        return text
+    mean, bounds = text.split(" ", 1)
+    return f"{mean}<br>{bounds.replace(' ', NO_BREAK)}"
 
 
 def _mean(score: Score, measure: Measure, *, bold: bool = False) -> str:
@@ -283,13 +296,14 @@ def _share(table_: Table, method: str, measure: Measure, *, bold: bool = False) 
 
 
 def _short_way(table_: Table, measure: Measure, headroom: Headroom) -> str:
-    """How long the way is, in words, when it is shorter than five errors or one decibel."""
+    """How long the way is, in words, when it is shorter than five errors or than ``_SHORT``."""
     floor, ceiling = (table_.scores[name, measure] for name in (FLOOR, headroom.ceiling))
     if floor.errors is not None and ceiling.errors is not None:
         errors = floor.errors - ceiling.errors
         return f"{counted(errors, 'error')} in {floor.units}" if errors < 5 else ""
     way = abs(headroom.ceiling_mean - headroom.floor_mean)
-    return f"{_amount(way, measure, unit=True)} long" if measure.unit == "dB" and way < 1 else ""
+    short = way < _SHORT.get(measure.unit, 0.0)
+    return f"{_amount(way, measure, unit=True)} long" if short else ""
 
 
 def _judges(table_: Table) -> int:
@@ -297,7 +311,7 @@ def _judges(table_: Table) -> int:
 
 
 def _with_headroom(table_: Table) -> list[Measure]:
-    columns = [*shown(table_, of_words=False), *shown(table_, of_words=True)]
+    columns = [measure for part in PARTS for measure in shown(table_, part)]
     return [m for m in columns if m.sign and not m.metric.endswith("-improvement")]
 
 
@@ -308,31 +322,3 @@ def _amount(value: float, measure: Measure, *, unit: bool = False) -> str:
 
 def _cells(timing: Timing | None) -> str:
     return "0" if timing is None else f"{timing.n}{EARLIER if timing.earlier else ''}"
-
-
-def _clips(clips: Sequence[str]) -> str:
-    if len(clips) > 6:
-        return f"{', '.join(escape(one) for one in clips[:5])} and {len(clips) - 5} more"
-    return listed([escape(one) for one in clips])
-
-
-_Collapsed = tuple[str, str, tuple[str, ...], tuple[Measure | None, ...], tuple[str, ...]]
-
-
-def _collapsed(gaps: Sequence[Gap]) -> list[_Collapsed]:
-    """Gaps of one reason joined: first over clips, then over scores, then over methods."""
-    clips: dict[tuple[str, str, str, Measure | None], tuple[str, ...]] = {}
-    for gap in gaps:
-        one = (gap.status, gap.reason, gap.method, gap.measure)
-        clips[one] = (*clips.get(one, ()), *gap.clips)
-    measures: dict[tuple[str, str, str, tuple[str, ...]], tuple[Measure | None, ...]] = {}
-    for (status, reason, method, measure), where in clips.items():
-        two = (status, reason, method, where)
-        measures[two] = (*measures.get(two, ()), measure)
-    methods: dict[tuple[str, str, tuple[Measure | None, ...], tuple[str, ...]], list[str]] = {}
-    for (status, reason, method, where), scores in measures.items():
-        methods.setdefault((status, reason, scores, where), []).append(method)
-    return [
-        (status, reason, tuple(names), scores, where)
-        for (status, reason, scores, where), names in methods.items()
-    ]

@@ -1,46 +1,37 @@
-"""The verdict of a table in a few sentences, honest about how little four clips can tell."""
+"""The verdict of a table in a few sentences, each with its evidence."""
 
 from __future__ import annotations
 
 from benchmarks.contract import Undefined
+from benchmarks.report.evidence import headlines, how_far_ahead, too_few
 from benchmarks.report.markdown import DASH, counted, escape, interval, listed, number, percent
-from benchmarks.summary import CLEAN, FLOOR, Measure, Score, Summary, Table
-
-FEW_CLIPS = 10
-HEADLINES = ("si-sdr", "snr")
+from benchmarks.significance import Evidence, evidence
+from benchmarks.summary import CLEAN, FLOOR, Measure, Score, Table
 
 
-def verdict(table: Table) -> list[str]:
+def verdict(table: Table, *, seed: int = 0) -> list[str]:
     """Markdown sentences: which method is best for the sound and for the words, and how surely.
 
     Nothing is said of what was not measured; a list without sentences means that nothing was.
+    ``seed`` is that of the tests.
     """
-    sentences = [_sound(table, measure) for measure in _headline(table)]
-    judged = [measure for measure in table.measures if measure.metric == "wer"]
-    for measure in judged:
-        sentences.append(_words(table, measure, named=len(judged) > 1))
-    return sentences
+    measures = headlines(table)
+    named = sum(measure.of_words for measure in measures) > 1
+    return [
+        _words(table, measure, seed, named=named)
+        if measure.of_words
+        else _sound(table, measure, seed)
+        for measure in measures
+    ]
 
 
 def at_a_glance(table: Table) -> list[str]:
     """Two cells for a table at the top: the best for the sound and for the words, in short."""
-    judged = [measure for measure in table.measures if measure.metric == "wer"]
+    measures = headlines(table)
     return [
-        "<br>".join(_in_short(table, measure) for measure in measures) or DASH
-        for measures in (_headline(table), judged)
+        "<br>".join(_in_short(table, one) for one in measures if one.of_words == of_words) or DASH
+        for of_words in (False, True)
     ]
-
-
-def caution(summary: Summary) -> str:
-    """How much the sentences are worth, given the number of clips."""
-    fewest = min(len(table.clips) for table in summary.scenarios)
-    if fewest >= FEW_CLIPS:
-        return "Where two intervals overlap, other clips could turn the order round."
-    return (
-        f"With {counted(fewest, 'clip')} in a scenario this is a hint, not a ranking: other clips "
-        "could turn the order of close methods round, and most surely where intervals overlap. "
-        "Try the best two on recordings of your own."
-    )
 
 
 def _in_short(table: Table, measure: Measure) -> str:
@@ -57,13 +48,7 @@ def _in_short(table: Table, measure: Measure) -> str:
     return f"{text}<br>mixture {_mean(ranked[FLOOR], measure)}" if FLOOR in ranked else text
 
 
-def _headline(table: Table) -> list[Measure]:
-    """The one measure of sound that the verdict speaks of, if it was measured."""
-    of_vocals = {m.metric: m for m in table.measures if m.target == "vocals" and not m.of_words}
-    return [of_vocals[name] for name in HEADLINES if name in of_vocals][:1]
-
-
-def _sound(table: Table, measure: Measure) -> str:
+def _sound(table: Table, measure: Measure, seed: int) -> str:
     name = measure.metric.upper()
     ranked = table.candidates(measure)
     if not ranked:
@@ -73,10 +58,10 @@ def _sound(table: Table, measure: Measure) -> str:
         return f"{lead}; there is nothing to compare it with.{_left_out(table, measure)}"
     if FLOOR in table.best(measure):
         lead += ": **doing nothing beats everything here**"
-    return f"{lead}. {_runner_up(table, measure)}{_left_out(table, measure)}"
+    return f"{lead}. {_runner_up(table, measure, seed)}{_left_out(table, measure)}"
 
 
-def _words(table: Table, measure: Measure, *, named: bool) -> str:
+def _words(table: Table, measure: Measure, seed: int, *, named: bool) -> str:
     heard = f" ({escape(measure.judge)})" if named else ""
     ranked = table.candidates(measure)
     if not ranked:
@@ -95,7 +80,7 @@ def _words(table: Table, measure: Measure, *, named: bool) -> str:
     anchor = ""
     if truth is not None and truth.complete and truth.mean is not None:
         anchor = f" The true speech itself has {number(truth.mean, measure.unit)}."
-    return f"{lead}. {_runner_up(table, measure)}{anchor}{_left_out(table, measure)}"
+    return f"{lead}. {_runner_up(table, measure, seed)}{anchor}{_left_out(table, measure)}"
 
 
 def _leader(table: Table, measure: Measure, prefix: str = "") -> str:
@@ -109,33 +94,33 @@ def _leader(table: Table, measure: Measure, prefix: str = "") -> str:
     return f"{text} (n = {score.n}{of}{pooled})"
 
 
-def _runner_up(table: Table, measure: Measure) -> str:
-    """How far behind the next is, on how many clips, and what the mixture has."""
+def _runner_up(table: Table, measure: Measure, seed: int) -> str:
+    """How far the best leads the next and the mixture, and how surely."""
     best = table.best(measure)
-    rest = {name: one for name, one in table.candidates(measure).items() if name not in best}
+    rest = [name for name in table.candidates(measure) if name not in best]
     if not rest:
         return "All are equal."
-    second, score = next(iter(rest.items()))
-    label = "the mixture (doing nothing)" if second == FLOOR else escape(second)
-    text = f"Next is {label}, {_mean(score, measure)}, {_worse_on(table, measure, best[0], second)}"
-    top = table.scores[best[0], measure]
-    if top.interval and score.interval:
-        text += f"; {_overlap(top.interval, score.interval)}"
-    if FLOOR in rest and second != FLOOR:
-        text += f". The mixture (doing nothing) has {_mean(rest[FLOOR], measure)}"
-    return text + "."
+    found = evidence(table, measure, seed=seed)
+    tested = None if isinstance(found, Undefined) else found
+    label = "the mixture (doing nothing)" if rest[0] == FLOOR else escape(rest[0])
+    sentences = [f"Next is {label} with {_led(table, measure, tested, best[0], rest[0])}."]
+    if FLOOR in rest[1:]:
+        mixture = _led(table, measure, tested, best[0], FLOOR)
+        sentences.append(f"The mixture (doing nothing) has {mixture}.")
+    if tested and (limit := too_few(tested.clips)):
+        sentences.append(limit)
+    return " ".join(sentences)
 
 
-def _worse_on(table: Table, measure: Measure, best: str, second: str) -> str:
-    ahead, behind = (table.scores[name, measure].by_clip for name in (best, second))
-    worse = sum(measure.sign * (ahead[clip] - behind[clip]) > 0 for clip in behind if clip in ahead)
-    return f"worse on {worse} of {counted(len(behind), 'clip')}"
-
-
-def _overlap(one: tuple[float, float], other: tuple[float, float]) -> str:
-    if one[0] <= other[1] and other[0] <= one[1]:
-        return "the intervals overlap"
-    return "the intervals do not overlap"
+def _led(table: Table, measure: Measure, found: Evidence | None, best: str, other: str) -> str:
+    """The mean of the other method, and by how much the best leads it."""
+    text = _mean(table.scores[other, measure], measure)
+    if found is None or not {best, other} <= set(found.methods):
+        return text
+    # Only the comparison with the mixture was planned, and has fewer to be corrected for.
+    planned = other == FLOOR and best in found.over_floor
+    comparison = found.over_floor[best] if planned else found.compare(best, other)
+    return f"{text}; {escape(best)} {how_far_ahead(comparison, measure)}"
 
 
 def _left_out(table: Table, measure: Measure) -> str:
