@@ -28,7 +28,7 @@ pytest: .venv/ready-to-test
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(ARGS)
 
 perf: .venv/ready-to-test  ## Time ours beside each peer, and how it grows
-	@for part in nn_filter spleeter bss_eval words fingerprints scaling; do $(BIN)/python -m benchmarks.perf.$$part; done
+	@for part in nn_filter spleeter open_unmix bss_eval words fingerprints scaling; do $(BIN)/python -m benchmarks.perf.$$part; done
 
 clean:  ## Remove what was set up and built; the reports stay
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache data/raw/*/

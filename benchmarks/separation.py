@@ -56,7 +56,7 @@ def load(method: Method, options: Mapping[str, Any]) -> Loaded:
         UserError: when an asset can't be had.
         Unavailable: when the method itself says so.
     """
-    folders = {name: _asset_folder(name) for name in method.assets}
+    folders = {name: _asset_folder(name) for name in method.assets_for(options)}
     started = time.perf_counter()
     model = method.load_model(folders, options)
     return Loaded(method, dict(options), model, time.perf_counter() - started)

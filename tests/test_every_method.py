@@ -17,7 +17,16 @@ from benchmarks.contract import Audio, Clip, Estimate, Method
 from benchmarks.options import parse_options
 from benchmarks.registry import methods, missing_package
 
-READY = [method for method in methods().values() if not missing_package(method)]
+
+def is_ready(method: Method) -> bool:
+    """Whether its package is installed and, for one asked for by name, its weights are fetched."""
+    if missing_package(method):
+        return False
+    needed = method.assets_for(parse_options(method, {})) if method.opt_in else ()
+    return all(assets.status(name) == "present" for name in needed)
+
+
+READY = [method for method in methods().values() if is_ready(method)]
 every_method = pytest.mark.parametrize("method", READY, ids=lambda method: method.name)
 # Resampling and masking can't do better than this on a signal of full scale.
 SUM_TOLERANCE = 1e-4
@@ -47,9 +56,10 @@ def make_clip(seconds: float = 5.0, rate_hz: int = 44100, channels: int = 2) -> 
 
 @functools.cache
 def loaded(method: Method) -> separation.Loaded:
-    for name in method.assets:
+    options = parse_options(method, {})
+    for name in method.assets_for(options):
         assets.path(name)
-    return separation.load(method, parse_options(method, {}))
+    return separation.load(method, options)
 
 
 @functools.cache

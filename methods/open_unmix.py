@@ -1,0 +1,321 @@
+"""Open-Unmix: recurrent networks guess what of a spectrogram is each target's; a Wiener filter.
+
+Stöter, Uhlich, Liutkus and Mitsufuji, "Open-Unmix: a reference implementation for music source
+separation", Journal of Open Source Software 4(41), 1667, 2019. Each target has a network of its
+own (``_open_unmix_network``), which gives it a share of the mixture in each cell. From these the
+Wiener filter (``_wiener``) learns where each target stands between the channels, and shares the
+mixture out anew. Network and filter are written anew; the published weights are read as they are.
+
+The framing is the original's: an STFT under a periodic Hann window, the recording mirrored at its
+ends, and the places of the targets held still for 300 frames, 7 s, counted from the start.
+
+Weak where it was not trained, and none was trained to tell one talker from another. The models
+``umx``, ``umxhq`` and ``umxl`` know songs alone, ``umxse`` speech in noise, at 16 kHz.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+
+from benchmarks.contract import Blocks, Clip, Estimate, Option, Samples, Unavailable, method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from methods._open_unmix_network import OpenUnmix
+
+RATE_HZ = 44100
+VOCALS = ("vocals", "speech")  # names of the target that is the voice
+STILL_FRAMES = 300  # for which a target's place between the channels is held still
+CORE_STRETCHES, CONTEXT_STRETCHES = 6, 1  # of so many frames
+MASK_EPSILON = 1e-10
+SUFFIXES = (".pth", ".safetensors")
+HASH_IN_NAME = re.compile(r"[-_][0-9a-f]{8}$")  # as in vocals-b62c91ce.pth
+
+Model = Annotated[
+    str,
+    Option(
+        "umx, umxhq, umxl (not for commercial use) or umxse; or a file of one target, NAME.pth or "
+        "NAME.safetensors with its NAME.json; or a folder of targets with their separator.json"
+    ),
+]
+Targets = Annotated[
+    Literal["all", "vocals"],
+    Option("networks that are asked: all that there are, or that of the voice alone"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """The spectrograms that a model was trained on."""
+
+    rate_hz: int
+    window: int
+    hop: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Separator:
+    """The networks of the targets, that of the voice first, and the framing they know."""
+
+    networks: tuple[OpenUnmix, ...]
+    framing: Framing
+
+
+SONGS = Framing(RATE_HZ, window=4096, hop=1024)
+PUBLISHED = {
+    "umx": SONGS,
+    "umxhq": SONGS,
+    "umxl": SONGS,
+    "umxse": Framing(16000, window=1024, hop=512),
+}
+
+
+def choose_assets(*, model: str) -> tuple[str, ...]:
+    """The weights of a published model; a model of the user's own is no asset."""
+    return (f"open-unmix-{model}",) if model in PUBLISHED else ()
+
+
+def load(assets: Mapping[str, Path], *, model: str, targets: str) -> Separator:
+    """The networks of a published model, or of one of the user's own.
+
+    Raises:
+        Unavailable: there is no such model, or something is missing beside it.
+    """
+    files = _target_files(next(iter(assets.values()), Path(model).expanduser()))
+    voice = next((name for name in VOCALS if name in files), None)
+    if voice is None and len(files) > 1:
+        raise Unavailable(f"{model}: none of {', '.join(files)} is called vocals or speech")
+    first = files.pop(voice or next(iter(files)))
+    chosen = [first, *(files.values() if targets == "all" else ())]
+    return Separator(tuple(_network(file) for file in chosen), _framing(model))
+
+
+def blocks(_rate_hz: int, *, model: str) -> Blocks:
+    """Six stretches of 300 frames, 42 s, at a time, with one more, 7 s, on either side.
+
+    The filter sees the stretches of the whole recording. The networks hear a recording from both
+    ends, and what they remember for longer than 7 s, a block can't know; they were trained on
+    excerpts of 6 s. With random weights, which forget soon, the blocks are the whole to 101 dB.
+    Four networks take 1.1 GB for a recording of any length, those of umxl, twice as wide, 1.5 GB.
+    """
+    framing = _framing(model)
+    stretch = Fraction(STILL_FRAMES * framing.hop * RATE_HZ, framing.rate_hz)
+    whole = stretch.denominator  # so many stretches are a whole number of samples
+    core, context = (
+        -(-count // whole) * whole * stretch for count in (CORE_STRETCHES, CONTEXT_STRETCHES)
+    )
+    return Blocks(core=int(core), context=int(context))
+
+
+@method(
+    family="learned",
+    paper="Stöter, Uhlich, Liutkus and Mitsufuji 2019, Open-Unmix, JOSS 4(41), 1667",
+    assets=tuple(f"open-unmix-{name}" for name in PUBLISHED),
+    choose_assets=choose_assets,
+    load=load,
+    rate_hz=RATE_HZ,
+    blocks=blocks,
+    opt_in="its weights, 143 MB, are on the web alone",
+)
+def open_unmix(
+    clip: Clip,
+    separator: Separator,
+    *,
+    model: Model = "umxhq",
+    targets: Targets = "all",
+    niter: Annotated[int, Option("rounds of the Wiener filter; 0: masks alone", 0, 20)] = 1,
+    softmask: Annotated[
+        bool, Option("first estimates share the mixture out, and so sum to it")
+    ] = False,
+    residual: Annotated[
+        bool, Option("what no network claims is a target too; always so with one network")
+    ] = False,
+) -> Estimate:
+    """Open-Unmix: recurrent networks trained on songs estimate the voice and the instruments.
+
+    The background is the sum of all targets but the voice. Stereo is separated as the original
+    does it; a network of one channel hears each channel by itself. With any other number of
+    channels each is separated by itself too, heard as both sides of a stereo recording. A model of
+    a lower rate leaves what is above its band out of both tracks.
+    """
+    import torch
+
+    del model, targets  # the separator has them
+    samples = _at_rate(clip.mixture.samples, RATE_HZ, separator.framing.rate_hz)
+    together = len(samples) == separator.networks[0].channels
+    residual = residual or len(separator.networks) == 1
+    with torch.inference_mode():
+        parts = [samples] if together else np.split(samples, len(samples))
+        split = [_separated(part, separator, niter, softmask, residual) for part in parts]
+    tracks = np.concatenate(split, axis=1)
+    vocals, background = (
+        _at_rate(track, separator.framing.rate_hz, RATE_HZ, clip.mixture.length) for track in tracks
+    )
+    return Estimate(clip.mixture.like(vocals), clip.mixture.like(background))
+
+
+def _target_files(place: Path) -> dict[str, Path]:
+    """The file of each target, by its name, in a folder, or that one file."""
+    if place.is_file():
+        return {_target(place): place}
+    if not place.is_dir():
+        raise Unavailable(
+            f"there is no model {str(place)!r}: name {', '.join(PUBLISHED)}, a file or a folder"
+        )
+    found = {_target(file): file for file in sorted(place.iterdir()) if file.suffix in SUFFIXES}
+    if not found:
+        raise Unavailable(f"{place}: no file that ends with {' or '.join(SUFFIXES)}")
+    return found
+
+
+def _target(file: Path) -> str:
+    return HASH_IN_NAME.sub("", file.stem)
+
+
+def _framing(model: str) -> Framing:
+    """Of a published model, or as the JSON beside a model of one's own has it."""
+    if model in PUBLISHED:
+        return PUBLISHED[model]
+    place = Path(model).expanduser()
+    beside = [place.with_suffix(".json")] if place.is_file() else []
+    folder = place.parent if place.is_file() else place
+    for file in (*beside, folder / "separator.json"):
+        if file.is_file() and (framing := _framing_in(file)):
+            return framing
+    raise Unavailable(
+        f"{model}: put a {(*beside, folder / 'separator.json')[0].name} beside it, with its "
+        '"sample_rate" in Hz, "nfft" and "nhop" in samples'
+    )
+
+
+def _framing_in(file: Path) -> Framing | None:
+    """What a JSON file says, whose names are those of the original; None: not all of it."""
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        return Framing(int(said["sample_rate"]), window=int(said["nfft"]), hop=int(said["nhop"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _network(file: Path) -> OpenUnmix:
+    from methods._open_unmix_network import OpenUnmix
+
+    try:
+        return OpenUnmix.of(_weights(file))
+    except (KeyError, RuntimeError, TypeError) as error:
+        why = " ".join(str(error).split())
+        raise Unavailable(f"{file}: these are no weights of Open-Unmix: {why}") from error
+
+
+def _weights(file: Path) -> Mapping[str, Any]:
+    """What a checkpoint holds, by name; no code that it may carry is run."""
+    if file.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(file)
+        except SafetensorError as error:
+            raise Unavailable(f"{file}: can't be read as weights: {error}") from error
+    from benchmarks.assets import load_pickle
+
+    weights: Mapping[str, Any] = load_pickle(file)
+    return weights
+
+
+def _at_rate(samples: Samples, rate_hz: int, new_hz: int, length: int | None = None) -> Samples:
+    """The samples at another rate, and of this length where one is given."""
+    if rate_hz == new_hz:
+        return samples
+    import soxr
+
+    length = -(-samples.shape[1] * new_hz // rate_hz) if length is None else length
+    found = soxr.resample(samples.T, rate_hz, new_hz, quality="VHQ").T[:, :length]
+    return np.pad(found, ((0, 0), (0, length - found.shape[1])))
+
+
+def _separated(
+    samples: Samples, separator: Separator, niter: int, softmask: bool, residual: bool
+) -> Samples:
+    """Both tracks of channels that belong together, shape ``(2, channels, samples)``."""
+    import torch
+
+    from methods._wiener import refined
+
+    mixture = _spectrum(samples, separator.framing)
+    masks = _masks(mixture, separator.networks)
+    vocals = torch.empty_like(mixture)
+    for start in range(0, mixture.shape[1], STILL_FRAMES):
+        frames = slice(start, start + STILL_FRAMES)
+        cells = mixture[:, frames]
+        first = _first_estimates(cells, (mask[:, frames] for mask in masks), softmask, residual)
+        sources = refined(first, cells, niter)
+        vocals[:, frames] = sources[0]
+        cells[:] = sources[1:].sum(0)  # in the mixture's place, of which there is no more need
+    del masks
+    tracks = (vocals, mixture)
+    return np.stack([_sound(track, separator.framing, samples.shape[1]) for track in tracks])
+
+
+def _masks(mixture: Tensor, networks: Iterable[OpenUnmix]) -> list[Tensor]:
+    """The share of each target in each cell; of both sides where one channel is heard as two."""
+    magnitudes = mixture.abs()[None]
+    masks = []
+    for network in networks:
+        mask = network.mask(magnitudes.expand(1, network.channels, -1, -1))[0]
+        masks.append(mask if len(mask) == len(mixture) else mask.mean(0, keepdim=True))
+    return masks
+
+
+def _first_estimates(
+    mixture: Tensor, masks: Iterable[Tensor], softmask: bool, residual: bool
+) -> Tensor:
+    """The sources before the filter, shape ``(sources, channels, frames, bins)``."""
+    import torch
+
+    shares = torch.stack(list(masks))
+    if softmask:
+        magnitudes = shares * mixture.abs()
+        shares = magnitudes / (magnitudes.sum(0) + MASK_EPSILON)
+    sources = shares * mixture
+    if residual:
+        sources = torch.cat([sources, (mixture - sources.sum(0))[None]])
+    return sources
+
+
+def _spectrum(samples: Samples, framing: Framing) -> Tensor:
+    """The STFT of a recording that is mirrored at its ends, ``(channels, frames, bins)``."""
+    import torch
+
+    # What is shorter than a window can't be mirrored, and gets silence first.
+    padded = np.pad(samples, ((0, 0), (0, max(framing.window - samples.shape[1], 0))))
+    spectrum = torch.stft(
+        torch.from_numpy(padded),
+        framing.window,
+        framing.hop,
+        window=torch.hann_window(framing.window),
+        pad_mode="reflect",
+        return_complex=True,
+    )
+    return spectrum.transpose(1, 2)
+
+
+def _sound(spectrum: Tensor, framing: Framing, length: int) -> Samples:
+    """The recording of this spectrum, channel by channel: the inverse takes much memory."""
+    import torch
+
+    window, whole = torch.hann_window(framing.window), max(length, framing.window)
+    channels = [
+        torch.istft(channel.T, framing.window, framing.hop, window=window, length=whole)[:length]
+        for channel in spectrum
+    ]
+    return torch.stack(channels).numpy()
