@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,6 +18,7 @@ from benchmarks.report.missing import gap_table, missing_notes
 from benchmarks.report.receipt import receipt_sections
 from benchmarks.report.remarks import remarks_on_scores, remarks_on_tracks
 from benchmarks.report.seed_study import seed_study_table
+from benchmarks.report.template import render
 from benchmarks.report.verdict import at_a_glance, verdict
 from benchmarks.report.words import word_errors
 from benchmarks.summary import Gap, Summary, Table
@@ -50,14 +50,7 @@ def page(
         receipt: see :mod:`benchmarks.report.receipt`.
         pictures: where the pictures lie.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
-    )
-    source = files("benchmarks.report").joinpath("report.md.jinja").read_text(encoding="utf-8")
-    text = environment.from_string(source).render(_context(summary, rows, receipt, pictures))
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return render("report.md.jinja", _context(summary, rows, receipt, pictures))
 
 
 def figure_name(clip: str) -> str:
