@@ -38,7 +38,7 @@ METRIC_INPUTS = {
     "other_estimate": "the method's track that stands against the other reference",
     "mixture": "what the method was given",
     "outputs": "both tracks of the method, as an Estimate",
-    "song": "the clean song that plays in the clip; the estimate is then the vocals alone",
+    "song": "the clean song that plays in the clip",
     "transcript": "the words that were really said",
     "hypothesis": "the words that a judge heard in the vocals",
     "invented": "the words that a judge heard in the vocals where the true speech is silent",
@@ -439,8 +439,8 @@ def metric(
     """Make a metric of a pure function, ``score(inputs..., [model,] *, options...)``.
 
     The names of its positional parameters say what it needs; see ``METRIC_INPUTS``. With
-    ``reference`` or ``estimate`` it is asked once for the vocals and once for the background, but
-    with ``song`` for the vocals alone; with ``hypothesis``, once a judge. What a reader should know
+    ``reference`` or ``estimate`` it is asked once for the vocals and once for the background,
+    unless ``targets`` says otherwise; with ``hypothesis``, once a judge. What a reader should know
     of a score goes with it as :class:`Noted`, into the row's reason.
 
     Args:

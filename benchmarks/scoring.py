@@ -26,7 +26,7 @@ def targets_of(metric: Metric) -> tuple[str, ...]:
     if metric.targets:
         return metric.targets
     if "reference" in metric.inputs or "estimate" in metric.inputs:
-        return ("vocals",) if "song" in metric.inputs else ("vocals", "background")
+        return ("vocals", "background")
     return ("vocals",) if "hypothesis" in metric.inputs else ("outputs",)
 
 

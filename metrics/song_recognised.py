@@ -12,6 +12,7 @@ MISTAKES = 1e-3
 @metric(
     unit="1",
     better="lower",
+    targets=("vocals",),
     paper="Wang 2003, An industrial-strength audio search algorithm (landmarks)",
 )
 def song_recognised(estimate: Audio, mixture: Audio, song: Audio) -> float | Undefined:

@@ -54,7 +54,6 @@ _LEFT_OUT = (
     *((metric, target) for metric in ("isr", "sir", "sar") for target in ("vocals", "background")),
     ("leakage", "vocals"),
     ("leakage", "background"),
-    ("song-recognised", "background"),
 )
 # Ways to the ceiling, by unit, of which a share says little.
 _SHORT = {"dB": 1.0, "MOS": 0.25, "1": 0.05}
