@@ -17,6 +17,7 @@ and the one for P.835 0.9 s, on one core; of a minute 0.8 s and 22 s.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -131,8 +132,8 @@ def dnsmos_p808(estimate: Audio, panel: PanelP808) -> float | Noted | Undefined:
     return _opinion(estimate, panel)
 
 
-@metric(
-    name="dnsmos-sig",
+_of_p835 = functools.partial(
+    metric,
     unit="MOS",
     better="higher",
     targets=("vocals",),
@@ -141,6 +142,9 @@ def dnsmos_p808(estimate: Audio, panel: PanelP808) -> float | Noted | Undefined:
     paper=P835,
     opt_in=COSTLY,
 )
+
+
+@_of_p835(name="dnsmos-sig")
 def dnsmos_sig(estimate: Audio, panel: PanelP835) -> float | Noted | Undefined:
     """How undistorted the speech itself sounds, as listeners would rate it by ITU-T P.835.
 
@@ -149,16 +153,7 @@ def dnsmos_sig(estimate: Audio, panel: PanelP835) -> float | Noted | Undefined:
     return _opinion(estimate, lambda voice: panel(voice).sig)
 
 
-@metric(
-    name="dnsmos-bak",
-    unit="MOS",
-    better="higher",
-    targets=("vocals",),
-    assets=(ASSET,),
-    load=load_p835,
-    paper=P835,
-    opt_in=COSTLY,
-)
+@_of_p835(name="dnsmos-bak")
 def dnsmos_bak(estimate: Audio, panel: PanelP835) -> float | Noted | Undefined:
     """How little the background disturbs, as listeners would rate it by ITU-T P.835.
 
@@ -167,16 +162,7 @@ def dnsmos_bak(estimate: Audio, panel: PanelP835) -> float | Noted | Undefined:
     return _opinion(estimate, lambda voice: panel(voice).bak)
 
 
-@metric(
-    name="dnsmos-ovrl",
-    unit="MOS",
-    better="higher",
-    targets=("vocals",),
-    assets=(ASSET,),
-    load=load_p835,
-    paper=P835,
-    opt_in=COSTLY,
-)
+@_of_p835(name="dnsmos-ovrl")
 def dnsmos_ovrl(estimate: Audio, panel: PanelP835) -> float | Noted | Undefined:
     """How good the whole sounds, as listeners would rate it by ITU-T P.835.
 
