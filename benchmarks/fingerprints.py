@@ -21,7 +21,6 @@ import json
 import math
 import multiprocessing
 import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -37,6 +36,7 @@ from benchmarks.contract import Audio, Samples
 from benchmarks.errors import UserError
 from benchmarks.folders import MEDIA_SUFFIXES
 from benchmarks.landmarks import SECONDS_PER_FRAME, Index, Ints, Landmarks, Votes
+from benchmarks.ledger import new_file
 
 MISTAKES_A_SEARCH = 1e-3  # of so many, or fewer, a match is claimed
 DRIFT_FRAMES = 2  # that a song may have moved from one stretch of a recording to the next
@@ -134,22 +134,13 @@ class Library:
         songs = [dataclasses.astuple(song) for song in self.songs]
         facts = json.dumps({"settings": landmarks.SETTINGS, "songs": songs}).encode()
         arrays = {name: getattr(self.index, name) for name in _ARRAYS}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-        try:
-            with temporary.open("xb+") as stream:
-                stream.write(bytes(_DIGEST_BYTES))
-                np.savez(stream, facts=np.frombuffer(facts, np.uint8), **arrays)
-                stream.seek(_DIGEST_BYTES)
-                digest = _digest(stream)
-                stream.seek(0)
-                stream.write(digest)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(file)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with new_file(file) as stream:
+            stream.write(bytes(_DIGEST_BYTES))
+            np.savez(stream, facts=np.frombuffer(facts, np.uint8), **arrays)
+            stream.seek(_DIGEST_BYTES)
+            digest = _digest(stream)
+            stream.seek(0)
+            stream.write(digest)
 
     @classmethod
     def saved(cls, folder: Path, file: Path) -> Library | None:
