@@ -178,7 +178,7 @@ def measured_memory() -> Iterator[Memory]:
         done.set()
         memory.after_bytes = process.memory_info().rss
         if exact:
-            memory.peak_bytes = _high_water_mark_bytes()
+            memory.peak_bytes = high_water_mark_bytes()
         else:
             sampler.join()
 
@@ -193,12 +193,13 @@ def _give_back_free_memory() -> None:
 def _reset_high_water_mark() -> bool:
     try:
         Path("/proc/self/clear_refs").write_text("5")
-        return _high_water_mark_bytes() > 0
+        return high_water_mark_bytes() > 0
     except OSError:
         return False
 
 
-def _high_water_mark_bytes() -> int:
+def high_water_mark_bytes() -> int:
+    """The most memory that this process has held, or held since the mark was reset; Linux only."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(found[1]) * 1024 if found else 0
 

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -26,7 +24,8 @@ from numpy.typing import NDArray
 
 from benchmarks.doctor import museval_metrics
 from benchmarks.on_worker import measured_memory
-from benchmarks.perf.nn_filter import RATE_HZ, THREAD_LIMITS, Samples, song
+from benchmarks.perf.nn_filter import RATE_HZ, Samples, song
+from benchmarks.perf.own_process import printed_by
 from metrics._bss_eval import bss_eval
 
 Ratios = NDArray[np.float64]  # ratio, source, frame
@@ -96,12 +95,7 @@ def main() -> None:
 
 def _in_process(threads: int, task: list[str]) -> dict[str, float]:
     """What :func:`_do` finds in a process of its own, of so many threads."""
-    environment = os.environ | dict.fromkeys(THREAD_LIMITS, str(threads))
-    command = [sys.executable, "-m", "benchmarks.perf.bss_eval", "--process", *task]
-    done = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
-    found: dict[str, float] = json.loads(done)
+    found: dict[str, float] = json.loads(printed_by("benchmarks.perf.bss_eval", task, threads))
     return found
 
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.contract import Audio, Clip
+from benchmarks.perf.own_process import printed_by
 from benchmarks.perf.spleeter import agreement_db
 from methods.nn_filter import nn_filter
 
 RATE_HZ = 44100
 WIDTH_SECONDS = 2.0
-THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 Samples = NDArray[np.float32]
 Tracks = tuple[Samples, Samples]
@@ -131,13 +129,8 @@ def _compare(mixture: Path, threads: int, rounds: int) -> None:
 
 def _process(mixture: Path, threads: int, task: list[str], code_folder: str = "") -> str:
     """What :func:`_do` prints in a process of so many threads, its compiled code kept there."""
-    environment = os.environ | dict.fromkeys(THREAD_LIMITS, str(threads))
-    if code_folder:
-        environment["NUMBA_CACHE_DIR"] = code_folder
-    command = [sys.executable, "-m", "benchmarks.perf.nn_filter", "--process", str(mixture), *task]
-    return subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
+    settings = {"NUMBA_CACHE_DIR": code_folder} if code_folder else {}
+    return printed_by("benchmarks.perf.nn_filter", [str(mixture), *task], threads, settings)
 
 
 def _do(mixture_file: str, task: str, argument: str) -> None:

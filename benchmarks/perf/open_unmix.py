@@ -18,13 +18,11 @@ import hashlib
 import importlib
 import json
 import math
-import os
-import re
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -32,7 +30,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.contract import Audio, Clip, Samples
-from benchmarks.perf.nn_filter import THREAD_LIMITS
+from benchmarks.on_worker import high_water_mark_bytes
+from benchmarks.perf.own_process import printed_by
 from methods import open_unmix
 
 if TYPE_CHECKING:
@@ -177,12 +176,7 @@ def main() -> None:
 
 def _in_process(threads: int, task: list[str]) -> dict[str, float]:
     """What :func:`_do` finds in a process of its own, of so many threads."""
-    environment = os.environ | dict.fromkeys(THREAD_LIMITS, str(threads))
-    command = [sys.executable, "-m", "benchmarks.perf.open_unmix", "--process", *task]
-    done = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
-    found: dict[str, float] = json.loads(done)
+    found: dict[str, float] = json.loads(printed_by("benchmarks.perf.open_unmix", task, threads))
     return found
 
 
@@ -256,13 +250,10 @@ def _peak_mebibytes() -> float:
 
     Not ``ru_maxrss`` where Linux tells better: that of a new process begins with its parent's.
     """
+    with suppress(OSError):
+        return high_water_mark_bytes() / (1 << 20)
     import resource
 
-    status = Path("/proc/self/status")
-    if status.exists():
-        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="utf-8"))
-        if found:
-            return int(found.group(1)) / (1 << 10)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
