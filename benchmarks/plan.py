@@ -161,13 +161,23 @@ def _checkpoint(choice: Choice[Any]) -> Any:
 
 
 def _with_stamp(value: Any) -> Any:
-    """A file's size and time of change count too, so that a retrained model is a new one."""
-    if not isinstance(value, str) or not ("/" in value or "\\" in value):
+    """A file's size and time of change count too, so that a retrained model is a new one.
+
+    What lies in a folder counts with it, and the JSON beside a file: it says how a model is used.
+    """
+    if not isinstance(value, str) or not value:
         return value
-    path = Path(value)
-    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
-    stamps = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return [value, *stamps]
+    path = Path(value).expanduser()
+    if path.is_file():
+        files = [path, path.with_suffix(".json")]
+    else:  # a word that is no path may be the name of a folder by chance
+        files = sorted(path.rglob("*")) if "/" in value or "\\" in value else []
+    stamps = [
+        (str(file), seen.st_size, seen.st_mtime_ns)
+        for file in files
+        if file.exists() and (seen := file.stat())
+    ]
+    return [value, *stamps] if stamps else value
 
 
 @functools.cache
