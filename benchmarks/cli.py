@@ -14,7 +14,9 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from benchmarks import __version__
+from benchmarks.cli_import import import_app
 from benchmarks.errors import UserError
+from benchmarks.options import names_in
 
 FULL, NOT_ALLOWED = (errno.ENOSPC, errno.EDQUOT), (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -29,6 +31,7 @@ app = typer.Typer(
 suite_app = typer.Typer(help="Build, check and list suites of clips.", no_args_is_help=True)
 assets_app = typer.Typer(invoke_without_command=True)
 app.add_typer(suite_app, name="suite")
+suite_app.add_typer(import_app, name="import")
 app.add_typer(assets_app, name="assets")
 doctor_app = typer.Typer(help="Check that the instruments agree.", no_args_is_help=True)
 app.add_typer(doctor_app, name="doctor")
@@ -94,7 +97,7 @@ def list_command(
     ),
     data: DataFolder = DATA,
 ) -> None:
-    """Say what there is: methods with their options, metrics, suites, or a suite's clips.
+    """Say what there is: methods and metrics with their options, suites, or clips.
 
     Example: `sepbench list methods`
     """
@@ -141,8 +144,8 @@ def run(
     from benchmarks import benchmark
 
     selection = benchmark.Selection(
-        suite, _names(methods), _names(clips), _names(scenarios), _names(metrics), _names(judges),
-        tuple(settings or ()), data,
+        suite, names_in(methods), names_in(clips), names_in(scenarios), names_in(metrics),
+        names_in(judges), tuple(settings or ()), data,
     )  # fmt: skip
     crew = benchmark.Crew(scheduler, workers, timeout, memory_limit)
     folder = output or reports / selection.run_name
@@ -174,7 +177,7 @@ def score(
     from benchmarks import benchmark
 
     failed = benchmark.rescore(
-        run_folder, _names(metrics), _names(judges), tuple(settings or ()),
+        run_folder, names_in(metrics), names_in(judges), tuple(settings or ()),
         crew=benchmark.Crew(workers=workers), ledger=reports / ".ledger",
         figures=_pictured(figures),
     )  # fmt: skip
@@ -227,7 +230,7 @@ def compare(
         run_a,
         run_b,
         reports=reports,
-        metrics=_names(metrics),
+        metrics=names_in(metrics),
         output=output,
         fail_if_worse=tuple(fail_if_worse or ()),
     )
@@ -276,8 +279,8 @@ def verify_command(
         run,
         reports=reports,
         cells=cells,
-        methods=_names(methods),
-        clips=_names(clips),
+        methods=names_in(methods),
+        clips=names_in(clips),
         seed=seed,
         workers=workers,
     )
@@ -451,14 +454,9 @@ def doctor_metrics(
     doctor.compare_metrics(references or [], estimates or [])
 
 
-def _names(given: list[str] | None) -> tuple[str, ...]:
-    """``["a,b", "c"]`` to ``("a", "b", "c")``."""
-    return tuple(name.strip() for text in given or () for name in text.split(",") if name.strip())
-
-
 def _pictured(figures: str) -> tuple[str, ...] | None:
     """Clips to draw: None for all of them."""
-    return None if figures == "all" else () if figures == "none" else _names([figures])
+    return None if figures == "all" else () if figures == "none" else names_in([figures])
 
 
 def _at(error: OSError) -> str:

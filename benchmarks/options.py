@@ -77,6 +77,11 @@ def split_flags(words: Iterable[str]) -> tuple[list[str], dict[str, str]]:
     return rest, found
 
 
+def names_in(given: Iterable[str] | None) -> tuple[str, ...]:
+    """``["a,b", "c"]`` to ``("a", "b", "c")``."""
+    return tuple(name.strip() for text in given or () for name in text.split(",") if name.strip())
+
+
 def kind_in_words(parameter: Parameter) -> str:
     """What a value has to be: "a number", "one of a, b"."""
     annotation, words = _required(parameter.annotation), []

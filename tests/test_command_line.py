@@ -18,7 +18,8 @@ from tests.conftest import ROOT, write_clip
 VERBS = (
     ["list"], ["run"], ["score"], ["report"], ["compare"], ["leaderboard"], ["verify"],
     ["doctor", "metrics"], ["separate"], ["identify"],
-    ["suite", "build"], ["suite", "check"], ["suite", "list"],
+    ["suite", "build"], ["suite", "check"], ["suite", "list"], ["suite", "import", "musdb18"],
+    ["suite", "import", "librimix"], ["suite", "import", "folder"],
     ["assets"], ["assets", "fetch"], ["assets", "verify"],
 )  # fmt: skip
 

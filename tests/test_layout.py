@@ -12,11 +12,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # What a plugin may import of the harness: the contract, the safe way to read its weights, and the
 # landmarks, by which a metric and the library must know a song in the same way.
-OPEN_TO_PLUGINS = {"benchmarks.contract", "benchmarks.assets", "benchmarks.landmarks"}
+OPEN_TO_PLUGINS = {
+    "benchmarks.contract",
+    "benchmarks.assets",
+    "benchmarks.landmarks",
+}
 # Each room may use those to its left.
 FLOW = (
     ("errors", "contract", "options", "sources"),
     ("media", "downloads", "catalogue", "checkpoints", "assets", "landmarks"),
+    ("layouts",),
     ("registry", "separation"),
     ("recipe",),
     ("scene", "card"),
@@ -46,7 +51,9 @@ FLOW = (
         "runs",
         "comparison",
         "leaderboard",
+        "importing",
     ),
+    ("cli_import",),
     ("cli",),
 )
 
