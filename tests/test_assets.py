@@ -143,6 +143,7 @@ class Sandbox:
         *,
         name: str = "weights",
         homes: Sequence[str] = (),
+        shipped: str = "",
         wheel: str | None = None,
         platform: str | None = None,
         known_digits: int = 64,
@@ -156,6 +157,7 @@ class Sandbox:
             digits = sha256(data)[:known_digits]
             about += [f'sha256 = "{digits}"', f"homes = {json.dumps(list(homes))}"]
             about += [f'member = "carrier/{file}"'] if wheel else []
+            about += [f'shipped = "{shipped}/{file}"'] if shipped else []
         with (self.root / "assets.toml").open("a") as catalogue:
             catalogue.write("\n".join([*about, ""]))
         catalogue_module._read.cache_clear()
@@ -540,6 +542,35 @@ def test_a_killed_fetch_is_resumed_by_the_next(at_home: Sandbox, home: Home) -> 
     assert home.ranges_asked == [None, f"bytes={3 * PIECE}-"]
 
 
+# This project itself.
+
+
+def test_a_model_that_is_part_of_the_project_asks_nobody_else(
+    sandbox: Sandbox, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = sandbox.root / "project"
+    (project / "models").mkdir(parents=True)
+    (project / "models" / "w.bin").write_bytes(CONTENT)
+    monkeypatch.setattr(assets, "PROJECT", project)
+    sandbox.describe({"w.bin": CONTENT}, homes=[f"{home.url}/w.bin"], shipped="models")
+    assert (assets.fetch("weights") / "w.bin").read_bytes() == CONTENT
+    assert home.ranges_asked == []
+
+
+@pytest.mark.parametrize("there", [OTHER, None], ids=["other bytes", "no file"])
+def test_a_project_without_its_model_says_so_and_takes_it_from_elsewhere(
+    sandbox: Sandbox, home: Home, there: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assets, "PROJECT", sandbox.root)
+    sandbox.describe({"w.bin": CONTENT}, shipped="models")
+    (sandbox.root / "models").mkdir()
+    if there is not None:
+        (sandbox.root / "models" / "w.bin").write_bytes(there)
+    message = refusal()
+    assert str(sandbox.root / "models" / "w.bin") in message
+    assert sha256(OTHER) in message or "no such file" in message
+
+
 # The user's own folders.
 
 
@@ -699,13 +730,13 @@ def test_the_catalogue_is_well_formed() -> None:
         assert asset.name == name
         assert asset.summary
         assert asset.licence
-        assert asset.wheel is None or re.fullmatch(r"[a-z0-9-]+==[0-9.]+", asset.wheel)
+        assert asset.wheel is None or re.fullmatch(r"[a-z0-9_-]+==[0-9a-z.]+", asset.wheel)
         assert (asset.wheel_bytes > 0) == (asset.wheel is not None)
         assert len({file.name for file in asset.files}) == len(asset.files) > 0
         for file in asset.files:
             assert re.fullmatch("[0-9a-f]{64}|[0-9a-f]{8}", file.sha256)
             assert file.size_bytes > 0
-            assert file.member or file.homes
+            assert file.member or file.homes or file.shipped
             assert file.is_exact or not file.member, "a member of a wheel can be hashed"
             assert Path(file.name).name == file.name
             assert all(home.startswith("https://") for home in file.homes)
