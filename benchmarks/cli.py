@@ -15,6 +15,7 @@ import typer
 
 from benchmarks import __version__
 from benchmarks.cli_import import import_app
+from benchmarks.cli_training import train
 from benchmarks.errors import UserError
 from benchmarks.options import names_in
 
@@ -91,13 +92,13 @@ def _options(
 
 @app.command("list", rich_help_panel="Look")
 def list_command(
-    what: Annotated[Literal["methods", "metrics", "suites", "clips"], typer.Argument()],
+    what: Annotated[Literal["methods", "metrics", "trainers", "suites", "clips"], typer.Argument()],
     suite: Annotated[str, typer.Option(help="Whose clips: a built-in suite or a folder.")] = (
         "everyday"
     ),
     data: DataFolder = DATA,
 ) -> None:
-    """Say what there is: methods and metrics with their options, suites, or clips.
+    """Say what there is: methods, metrics and trainers with their options, suites, or clips.
 
     Example: `sepbench list methods`
     """
@@ -347,6 +348,10 @@ def identify_command(
 
     raise typer.Exit(1 if identify.identify(videos, library) else 0)
 
+
+app.command("train", rich_help_panel="Train", context_settings={"ignore_unknown_options": True})(
+    train
+)
 
 SuiteName = Annotated[str, typer.Argument(help="A built-in suite, or a folder of your own.")]
 

@@ -71,10 +71,13 @@ def _rich_bar() -> Progress:
 
 
 def show(what: str, suite: str, data: Path) -> None:
-    """Print what there is of methods, metrics, suites or clips."""
-    {"methods": _show_methods, "metrics": _show_metrics, "suites": _show_suites}.get(
-        what, lambda: _show_clips(suite, data)
-    )()
+    """Print what there is of methods, metrics, trainers, suites or clips."""
+    {
+        "methods": _show_methods,
+        "metrics": _show_metrics,
+        "trainers": _show_trainers,
+        "suites": _show_suites,
+    }.get(what, lambda: _show_clips(suite, data))()
 
 
 def _show_methods() -> None:
@@ -100,6 +103,17 @@ def _show_metrics() -> None:
     for judge in registry.judges().values():
         _heading(judge, f"judge of words; {_readiness(judge)}")
         _show_options(judge)
+    _show_broken()
+
+
+def _show_trainers() -> None:
+    for trainer in registry.trainers().values():
+        _heading(trainer, "starts from weights that are published, too" if trainer.assets else "")
+        for parameter in trainer.parameters:
+            say(
+                f"    --{parameter.name.replace('_', '-')} {parameter.default}   "
+                f"{parameter.option.meaning} ({kind_in_words(parameter)})"
+            )
     _show_broken()
 
 

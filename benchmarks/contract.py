@@ -402,11 +402,8 @@ def method(
 
     def wrap(function: Callable[..., Estimate]) -> Method:
         return Method(
-            name=_plugin_name(function, name),
-            summary=_summary(function),
+            **described(function, name),
             paper=paper,
-            function=function,
-            parameters=_parameters(function),
             assets=assets,
             packages=packages,
             load=load,
@@ -471,11 +468,8 @@ def metric(
                 f"a metric may ask for: {', '.join(METRIC_INPUTS)}"
             )
         return Metric(
-            name=_plugin_name(function, name),
-            summary=_summary(function),
+            **described(function, name),
             paper=paper,
-            function=function,
-            parameters=_parameters(function),
             assets=assets,
             packages=packages,
             load=load,
@@ -520,11 +514,8 @@ def judge(
 
     def wrap(function: Callable[..., str]) -> Judge:
         return Judge(
-            name=_plugin_name(function, name),
-            summary=_summary(function),
+            **described(function, name),
             paper=paper,
-            function=function,
-            parameters=_parameters(function),
             assets=assets,
             packages=packages,
             load=load,
@@ -534,6 +525,20 @@ def judge(
         )
 
     return wrap
+
+
+def described(function: Callable[..., Any], name: str) -> dict[str, Any]:
+    """What a decorated function says of itself: its name, summary and options.
+
+    Raises:
+        ContractError: it has no docstring, or an option has no default or no meaning.
+    """
+    return {
+        "name": name or function.__name__.strip("_").replace("_", "-"),
+        "summary": _summary(function),
+        "function": function,
+        "parameters": _parameters(function),
+    }
 
 
 def plugins_in(module: ModuleType) -> list[Plugin]:
@@ -551,10 +556,6 @@ def _plugin_in(module: str, kind: str, name: str) -> Plugin:
         for plugin in plugins_in(importlib.import_module(module))
     }
     return found[kind, name]
-
-
-def _plugin_name(function: Callable[..., Any], name: str) -> str:
-    return name or function.__name__.strip("_").replace("_", "-")
 
 
 def _summary(function: Callable[..., Any]) -> str:

@@ -1,4 +1,4 @@
-"""The registry: which methods, metrics and judges there are.
+"""The registry: which methods, metrics, judges and trainers there are.
 
 The folders ``methods/`` and ``metrics/`` are the lists: every file that does not start with an
 underscore is imported, and each plugin it defines is known by its name. Packages elsewhere join
@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from benchmarks.contract import ContractError, Judge, Method, Metric, Plugin, plugins_in
 from benchmarks.errors import UserError
+from benchmarks.learning import Trainer
 from benchmarks.options import suggestion
 from benchmarks.sources import files_behind
 
@@ -41,6 +42,11 @@ def metrics() -> dict[str, Metric]:
 def judges() -> dict[str, Judge]:
     """Every speech recogniser by name."""
     return _of_kind(Judge)
+
+
+def trainers() -> dict[str, Trainer]:
+    """Every trainer, by the name of its method."""
+    return _of_kind(Trainer)
 
 
 def find(known: dict[str, P], name: str, what: str) -> P:

@@ -15,17 +15,18 @@ Weak where it was not trained, and none was trained to tell one talker from anot
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
 from benchmarks.contract import Blocks, Clip, Estimate, Option, Samples, Unavailable, method
+from methods._own_model import SUFFIXES, Framing, framing_of, network_of
+from methods._rate import at_rate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +38,6 @@ VOCALS = ("vocals", "speech")  # names of the target that is the voice
 STILL_FRAMES = 300  # for which a target's place between the channels is held still
 CORE_STRETCHES, CONTEXT_STRETCHES = 6, 1  # of so many frames
 MASK_EPSILON = 1e-10
-SUFFIXES = (".pth", ".safetensors")
 HASH_IN_NAME = re.compile(r"[-_][0-9a-f]{8}$")  # as in vocals-b62c91ce.pth
 
 Model = Annotated[
@@ -51,15 +51,6 @@ Targets = Annotated[
     Literal["all", "vocals"],
     Option("networks that are asked: all that there are, or that of the voice alone"),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """The spectrograms that a model was trained on."""
-
-    rate_hz: int
-    window: int
-    hop: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,7 +141,7 @@ def open_unmix(
     import torch
 
     del model, targets  # the separator has them
-    samples = _at_rate(clip.mixture.samples, RATE_HZ, separator.framing.rate_hz)
+    samples = at_rate(clip.mixture.samples, RATE_HZ, separator.framing.rate_hz)
     together = len(samples) == separator.networks[0].channels
     residual = residual or len(separator.networks) == 1
     with torch.inference_mode():
@@ -158,7 +149,7 @@ def open_unmix(
         split = [_separated(part, separator, niter, softmask, residual) for part in parts]
     tracks = np.concatenate(split, axis=1)
     vocals, background = (
-        _at_rate(track, separator.framing.rate_hz, RATE_HZ, clip.mixture.length) for track in tracks
+        at_rate(track, separator.framing.rate_hz, RATE_HZ, clip.mixture.length) for track in tracks
     )
     return Estimate(clip.mixture.like(vocals), clip.mixture.like(background))
 
@@ -183,64 +174,13 @@ def _target(file: Path) -> str:
 
 def _framing(model: str) -> Framing:
     """Of a published model, or as the JSON beside a model of one's own has it."""
-    if model in PUBLISHED:
-        return PUBLISHED[model]
-    place = Path(model).expanduser()
-    beside = [place.with_suffix(".json")] if place.is_file() else []
-    folder = place.parent if place.is_file() else place
-    for file in (*beside, folder / "separator.json"):
-        if file.is_file() and (framing := _framing_in(file)):
-            return framing
-    raise Unavailable(
-        f"{model}: put a {(*beside, folder / 'separator.json')[0].name} beside it, with its "
-        '"sample_rate" in Hz, "nfft" and "nhop" in samples'
-    )
-
-
-def _framing_in(file: Path) -> Framing | None:
-    """What a JSON file says, whose names are those of the original; None: not all of it."""
-    try:
-        said = json.loads(file.read_text(encoding="utf-8"))
-        return Framing(int(said["sample_rate"]), window=int(said["nfft"]), hop=int(said["nhop"]))
-    except (KeyError, TypeError, ValueError):
-        return None
+    return PUBLISHED.get(model) or framing_of(Path(model).expanduser())
 
 
 def _network(file: Path) -> OpenUnmix:
     from methods._open_unmix_network import OpenUnmix
 
-    try:
-        return OpenUnmix.of(_weights(file))
-    except (KeyError, RuntimeError, TypeError) as error:
-        why = " ".join(str(error).split())
-        raise Unavailable(f"{file}: these are no weights of Open-Unmix: {why}") from error
-
-
-def _weights(file: Path) -> Mapping[str, Any]:
-    """What a checkpoint holds, by name; no code that it may carry is run."""
-    if file.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(file)
-        except SafetensorError as error:
-            raise Unavailable(f"{file}: can't be read as weights: {error}") from error
-    from benchmarks.assets import load_pickle
-
-    weights: Mapping[str, Any] = load_pickle(file)
-    return weights
-
-
-def _at_rate(samples: Samples, rate_hz: int, new_hz: int, length: int | None = None) -> Samples:
-    """The samples at another rate, and of this length where one is given."""
-    if rate_hz == new_hz:
-        return samples
-    import soxr
-
-    length = -(-samples.shape[1] * new_hz // rate_hz) if length is None else length
-    found = soxr.resample(samples.T, rate_hz, new_hz, quality="VHQ").T[:, :length]
-    return np.pad(found, ((0, 0), (0, length - found.shape[1])))
+    return network_of(file, OpenUnmix.of, "Open-Unmix")
 
 
 def _separated(

@@ -11,15 +11,17 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # What a plugin may import of the harness: the contract, the safe way to read its weights, and the
-# landmarks, by which a metric and the library must know a song in the same way.
+# landmarks, by which a metric and the library must know a song in the same way; and what a method
+# hands over so that it can be trained.
 OPEN_TO_PLUGINS = {
     "benchmarks.contract",
     "benchmarks.assets",
     "benchmarks.landmarks",
+    "benchmarks.learning",
 }
 # Each room may use those to its left.
 FLOW = (
-    ("errors", "contract", "options", "sources"),
+    ("errors", "contract", "learning", "options", "sources"),
     ("media", "downloads", "catalogue", "checkpoints", "assets", "landmarks"),
     ("layouts",),
     ("registry", "separation"),
@@ -51,9 +53,10 @@ FLOW = (
         "runs",
         "comparison",
         "leaderboard",
+        "training",
         "importing",
     ),
-    ("cli_import",),
+    ("cli_import", "cli_training"),
     ("cli",),
 )
 

@@ -1,0 +1,103 @@
+"""Models of the user's own: a file of weights, and the JSON beside it that says how it hears.
+
+What ``sepbench train`` writes and what Open-Unmix's own training writes are read alike: the
+weights from NAME.safetensors or NAME.pth, the framing from NAME.json or separator.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from benchmarks.contract import Unavailable
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SUFFIXES = (".pth", ".safetensors")
+
+N = TypeVar("N")
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """The spectrograms that a model was trained on."""
+
+    rate_hz: int
+    window: int
+    hop: int
+
+
+def framing_of(place: Path) -> Framing:
+    """As the JSON beside a model of one's own, or in its folder, has it.
+
+    Raises:
+        Unavailable: there is none, or it doesn't say all that is needed.
+    """
+    beside = [place.with_suffix(".json")] if place.is_file() else []
+    folder = place.parent if place.is_file() else place
+    for file in (*beside, folder / "separator.json"):
+        if file.is_file() and (framing := _framing_in(file)):
+            return framing
+    raise Unavailable(
+        f"{place}: put a {(*beside, folder / 'separator.json')[0].name} beside it, with its "
+        '"sample_rate" in Hz, "nfft" and "nhop" in samples'
+    )
+
+
+def _framing_in(file: Path) -> Framing | None:
+    """What a JSON file says, in the names of Open-Unmix; None: not all of it."""
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        framing = Framing(int(said["sample_rate"]), window=int(said["nfft"]), hop=int(said["nhop"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+    positive = min(framing.rate_hz, framing.window, framing.hop) > 0
+    return framing if positive else None
+
+
+def network_of(file: Path, make: Callable[[Mapping[str, Any]], N], called: str) -> N:
+    """The network that is made of the weights in a file.
+
+    Raises:
+        Unavailable: the file can't be read, or its weights are not of such a network.
+    """
+    try:
+        return make(weights_in(file))
+    except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise Unavailable(f"{file}: these are no weights of {called}: {_line(error)}") from error
+
+
+def start_from(network: nn.Module, file: Path) -> None:
+    """Read the weights in a file into a network of the same sizes, from where it learns on.
+
+    Raises:
+        Unavailable: the file can't be read, or the sizes are others.
+    """
+    try:
+        network.load_state_dict(weights_in(file))
+    except (RuntimeError, TypeError) as error:
+        raise Unavailable(f"{file}: can't start from these weights: {_line(error)}") from error
+
+
+def weights_in(file: Path) -> Mapping[str, Any]:
+    """What a checkpoint holds, by name; no code that it may carry is run."""
+    if file.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(file)
+        except SafetensorError as error:
+            raise Unavailable(f"{file}: can't be read as weights: {error}") from error
+    from benchmarks.assets import load_pickle
+
+    weights: Mapping[str, Any] = load_pickle(file)
+    return weights
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
