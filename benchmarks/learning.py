@@ -47,7 +47,10 @@ class Learner(ABC):
     weight_decay: float = 0.0
 
     def prepare(self, mixtures: Iterable[Tensor]) -> None:  # noqa: B027 - most need nothing
-        """Learn from mixtures, before the first step, what is not learnt by descent."""
+        """Learn from mixtures, before the first step, what is not learnt by descent.
+
+        Asked where the weights are random; those that were trained before have it in them.
+        """
 
     @abstractmethod
     def loss(self, mixture: Tensor, target: Tensor) -> Tensor:

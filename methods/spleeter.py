@@ -13,21 +13,20 @@ one segment to the next, so a recording cut at segments gives the same samples a
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.contract import Blocks, Clip, Estimate, Option, Samples, method
+from methods._spleeter_weights import PRETRAINED, arrays_of, tuned_arrays
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    Network = Callable[[Tensor], Tensor]
 
 RATE_HZ = 44100
 WINDOW = 4096
@@ -38,9 +37,6 @@ SEGMENT = SEGMENT_FRAMES * HOP
 
 MASK_EPSILON = 1e-10
 NORM_EPSILON = 1e-3
-MADE_OF = "made of"
-# What NumPy and zipfile raise for an archive that is absent, cut off or changed.
-DAMAGED = (OSError, EOFError, KeyError, RuntimeError, ValueError, BadZipFile)
 # A periodic Hann window at a quarter hop, squared, adds up to 3/2.
 OVERLAP_GAIN = 2 / 3
 
@@ -104,13 +100,19 @@ class UNet:
         return mask.mul_(magnitudes)
 
 
-def load(assets: Mapping[str, Path]) -> tuple[UNet, UNet]:
-    """The networks of the vocals and of the accompaniment."""
+def load(assets: Mapping[str, Path], *, model: str = PRETRAINED) -> tuple[UNet, UNet]:
+    """The networks of the vocals and of the accompaniment; the latter is always the original one.
+
+    Raises:
+        Unavailable: there is no such model, or it is none of these vocals.
+    """
     folder = assets["spleeter-2stems"]
-    return (
-        unet_of(arrays_of(folder / "vocals.ckpt")),
-        unet_of(arrays_of(folder / "accompaniment.ckpt")),
-    )
+    accompaniment = arrays_of(folder / "accompaniment.ckpt")
+    if model in ("", PRETRAINED):
+        vocals = arrays_of(folder / "vocals.ckpt")
+    else:
+        vocals = tuned_arrays(Path(model).expanduser(), alike=accompaniment)
+    return unet_of(vocals), unet_of(accompaniment)
 
 
 def blocks(_rate_hz: int) -> Blocks:
@@ -135,6 +137,13 @@ def spleeter(
     clip: Clip,
     networks: tuple[UNet, UNet],
     *,
+    model: Annotated[
+        str,
+        Option(
+            "the network of the vocals: pretrained, or the file NAME.safetensors of one that "
+            "`sepbench train spleeter` has tuned"
+        ),
+    ] = PRETRAINED,
     mask_power: Annotated[
         float, Option("power of the magnitudes that the masks compare", minimum=0.1, maximum=10)
     ] = 2.0,
@@ -154,67 +163,29 @@ def spleeter(
     """
     import torch
 
+    del model  # the networks are of it
     samples = clip.mixture.samples
     with torch.inference_mode():
         if clip.mixture.channels == 2:
-            tracks = _separate_stereo(samples, networks, mask_power, mask_extension)
+            tracks = separated_stereo(samples, networks, mask_power, mask_extension)
         else:
             sides = (np.stack([channel, channel]) for channel in samples)
-            split = [_separate_stereo(both, networks, mask_power, mask_extension) for both in sides]
+            split = [separated_stereo(both, networks, mask_power, mask_extension) for both in sides]
             tracks = torch.stack([both.mean(dim=1) for both in split], dim=1)
     vocals, background = tracks.numpy()
     return Estimate(clip.mixture.like(vocals), clip.mixture.like(background))
 
 
-def arrays_of(checkpoint: Path) -> dict[str, Samples]:
-    """The arrays of a checkpoint by name, in its own order.
-
-    The pickle holds them as text and takes five times as long to read as plain arrays do: a third
-    of a cold start. So the first reading leaves a plain copy beside the checkpoint; it counts while
-    the checkpoint keeps its size and time of change, and its own checksums hold.
-    """
-    from benchmarks.assets import load_pickle, numpy_arrays
-
-    copy, status = checkpoint.with_suffix(".npz"), checkpoint.stat()
-    made_of = np.array([status.st_size, status.st_mtime_ns])
-    with suppress(*DAMAGED), np.load(copy) as archive:
-        if np.array_equal(archive[MADE_OF], made_of):
-            return {name: archive[name] for name in archive.files if name != MADE_OF}
-    arrays: dict[str, Samples] = load_pickle(checkpoint, numpy_arrays())
-    with suppress(OSError):  # a folder that can't be written to: the pickle is read each time
-        _write_atomically(copy, {**arrays, MADE_OF: made_of})
-    return arrays
-
-
-def unet_of(arrays: Mapping[str, Samples]) -> UNet:
-    """The network of one checkpoint: arrays by the names that they have there."""
-    return UNet(
-        encoder=tuple(_layer(arrays, f"down{n}_conv.1", f"down{n}_act.0") for n in range(1, 7)),
-        decoder=(
-            *(_layer(arrays, f"up{n}.0", f"up{n}.3") for n in range(1, 5)),
-            *(_in_four_phases(_layer(arrays, f"up{n}.0", f"up{n}.3")) for n in range(5, 7)),
-        ),
-        mask_weight=_tensor(arrays["up7.0.weight"]),
-        mask_bias=_tensor(arrays["up7.0.bias"]),
-    )
-
-
-def _write_atomically(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as out:
-            np.savez(out, allow_pickle=False, **arrays)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _separate_stereo(
-    stereo: Samples, networks: tuple[UNet, UNet], power: float, extension: str
+def separated_stereo(
+    stereo: Samples, networks: Sequence[Network], power: float, extension: str
 ) -> Tensor:
-    """Both tracks of a stereo recording, shape ``(tracks, channels, samples)``."""
+    """Both tracks of a stereo recording, shape ``(tracks, channels, samples)``.
+
+    Args:
+        stereo: at 44.1 kHz, shape ``(2, samples)``.
+        networks: of the vocals and of the accompaniment.
+        power, extension: see :func:`spleeter`.
+    """
     import torch
 
     length = stereo.shape[-1]
@@ -233,6 +204,19 @@ def _separate_stereo(
     return tracks.flatten(2)[..., WINDOW : WINDOW + length]
 
 
+def unet_of(arrays: Mapping[str, Samples]) -> UNet:
+    """The network of one checkpoint: arrays by the names that they have there."""
+    return UNet(
+        encoder=tuple(_layer(arrays, f"down{n}_conv.1", f"down{n}_act.0") for n in range(1, 7)),
+        decoder=(
+            *(_layer(arrays, f"up{n}.0", f"up{n}.3") for n in range(1, 5)),
+            *(_in_four_phases(_layer(arrays, f"up{n}.0", f"up{n}.3")) for n in range(5, 7)),
+        ),
+        mask_weight=_tensor(arrays["up7.0.weight"]),
+        mask_bias=_tensor(arrays["up7.0.bias"]),
+    )
+
+
 def _cut(stereo: Samples, start: int, length: int) -> Samples:
     """``length`` samples from ``start``, with silence where the recording has none."""
     piece = np.zeros((2, length), dtype=np.float32)
@@ -242,7 +226,7 @@ def _cut(stereo: Samples, start: int, length: int) -> Samples:
     return piece
 
 
-def _masks(magnitudes: Tensor, networks: tuple[UNet, UNet], power: float) -> list[Tensor]:
+def _masks(magnitudes: Tensor, networks: Sequence[Network], power: float) -> list[Tensor]:
     """The share of each track in each bin of a segment, shape ``(channels, frames, bins)``.
 
     The two shares add up to 1, also where both estimates are 0.

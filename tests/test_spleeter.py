@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from benchmarks import assets
 from benchmarks.contract import Audio, Clip
 from benchmarks.perf.spleeter import Original, agreement_db, song
-from methods.spleeter import SEGMENT, UNet, arrays_of, blocks, spleeter
+from methods._spleeter_weights import arrays_of
+from methods.spleeter import SEGMENT, UNet, blocks, spleeter
 from tests.frozen import make_spleeter
 
 ROOT = Path(__file__).parent.parent

@@ -241,7 +241,7 @@ def run_loop(
     mixer = Mixer(collection, Sounds(RATE_HZ, 2, tmp_path / "decoded"), Mixing(seconds=0.5), 0)
     return learn(
         learner, mixer, plan, device="cpu", checkpoint=tmp_path / "checkpoint.pt",
-        on_step=on_step, on_epoch=lambda progress: None,
+        starts_from_weights=False, on_step=on_step, on_epoch=lambda progress: None,
     )  # fmt: skip
 
 
@@ -356,5 +356,13 @@ def test_a_start_from_weights_begins_where_they_ended(
     )
     from safetensors.torch import load_file
 
+    kept, _ = trained(request(pools, tmp_path / "second", start=str(file), learning_rate=1e-9))
+    first = history(tmp_path / "second")[0]
+    assert first["number"] == "0" and first["train_loss"] == "nan"
+    assert float(first["valid_loss"]) == pytest.approx(
+        min(float(row["valid_loss"]) for row in history(tmp_path / "first")), rel=1e-6
+    )
+    assert len(history(tmp_path / "second")) == 4
+    assert "; before, " in kept.with_suffix(".md").read_text()
     for name, weight in load_file(file).items():
         assert torch.equal(learner.network.state_dict()[name], weight)

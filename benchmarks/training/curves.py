@@ -33,7 +33,7 @@ def write_curves(history: Sequence[Epoch], title: str, picture: Path, table: Pat
     best = min(history, key=lambda epoch: (epoch.valid_loss, epoch.number))
     losses.plot(numbers, [e.train_loss for e in history], color=canvas.ORANGE, label="training")
     losses.plot(numbers, [e.valid_loss for e in history], color=canvas.BLUE, label="validation")
-    if all(epoch.train_loss > 0 and epoch.valid_loss > 0 for epoch in history):
+    if min(epoch.valid_loss for epoch in history) > 0:
         losses.set_yscale("log")
     scores.plot(numbers, [e.si_sdr_improvement_db for e in history], color=canvas.BLUE)
     _finish(losses, f"{title}: loss", history, best)

@@ -69,7 +69,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What an epoch came to. SI-SDR improvements are means over the validation examples."""
+    """What an epoch came to. SI-SDR improvements are means over the validation examples.
+
+    Epoch 0, of a training that starts from weights, is what these are worth; its training loss is
+    NaN.
+    """
 
     number: int
     train_loss: float
@@ -91,7 +95,12 @@ class Progress:
         return min(self.history, key=lambda epoch: (epoch.valid_loss, epoch.number))
 
     def epochs_since_best(self) -> int:
-        return len(self.history) - self.best_epoch.number if self.history else 0
+        return self.epochs - self.best_epoch.number if self.history else 0
+
+    @property
+    def epochs(self) -> int:
+        """How many were learnt from."""
+        return self.history[-1].number if self.history else 0
 
 
 OnStep = Callable[[int, int, float], None]
@@ -105,6 +114,7 @@ def learn(
     *,
     device: str,
     checkpoint: Path,
+    starts_from_weights: bool,
     on_step: OnStep,
     on_epoch: OnEpoch,
 ) -> Progress:
@@ -116,6 +126,7 @@ def learn(
         plan: how long and how fast.
         device: ``cpu``, ``cuda`` or another that PyTorch knows.
         checkpoint: the file to go on from, if it is there, and to leave after every epoch.
+        starts_from_weights: score them first, as epoch 0, and keep them if nothing gets better.
         on_step: is told the epoch, the step and the loss.
         on_epoch: is told what there is after each epoch, also those of an earlier run at once.
 
@@ -127,7 +138,7 @@ def learn(
     state = _State.fresh(learner, plan, device)
     if checkpoint.exists():
         state.restore(checkpoint)
-    else:
+    elif not starts_from_weights:
         learner.prepare(
             torch.from_numpy(mixer.example("train", PREPARING + number)[0])[None].to(device)
             for number in range(STATISTICS)
@@ -135,6 +146,9 @@ def learn(
     if state.progress.history:
         on_epoch(state.progress)
     with ThreadPoolExecutor(1, "mixing") as mixing:
+        if starts_from_weights and not state.progress.history:
+            _scored_epoch(state, mixer, plan, mixing, number=0, train_loss=math.nan)
+            on_epoch(state.progress)
         while not state.is_over(plan):
             _one_epoch(state, mixer, plan, mixing, on_step)
             state.save(checkpoint)
@@ -169,7 +183,7 @@ class _State:
 
     def is_over(self, plan: Plan) -> bool:
         done = self.progress
-        return len(done.history) >= plan.epochs or done.epochs_since_best() >= plan.patience
+        return done.epochs >= plan.epochs or done.epochs_since_best() >= plan.patience
 
     def save(self, checkpoint: Path) -> None:
         import torch
@@ -210,30 +224,46 @@ class _State:
 def _one_epoch(
     state: _State, mixer: Mixer, plan: Plan, mixing: ThreadPoolExecutor, on_step: OnStep
 ) -> None:
-    began = time.monotonic()
-    number = len(state.progress.history)
+    number, began = state.progress.epochs + 1, time.monotonic()
+    train_loss = _train(state, mixer, plan, mixing, number, on_step)
+    _scored_epoch(state, mixer, plan, mixing, number, train_loss, began)
+    state.drops.step(state.progress.history[-1].valid_loss)
+
+
+def _scored_epoch(
+    state: _State,
+    mixer: Mixer,
+    plan: Plan,
+    mixing: ThreadPoolExecutor,
+    number: int,
+    train_loss: float,
+    began: float | None = None,
+) -> None:
+    """Validate, add to the history, and keep the weights if they are the best."""
+    began = time.monotonic() if began is None else began
     rate = float(state.adam.param_groups[0]["lr"])
-    train_loss = _train(state, mixer, plan, mixing, on_step)
     valid_loss, improvement_db = _validate(state, mixer, plan, mixing)
-    state.drops.step(valid_loss)
-    best = min((epoch.valid_loss for epoch in state.progress.history), default=math.inf)
-    seconds = time.monotonic() - began
-    state.progress.history.append(
-        Epoch(number + 1, train_loss, valid_loss, improvement_db, rate, round(seconds, 1))
-    )
-    if valid_loss < best:
+    seconds = round(time.monotonic() - began, 1)
+    epoch = Epoch(number, train_loss, valid_loss, improvement_db, rate, seconds)
+    state.progress.history.append(epoch)
+    if state.progress.best_epoch is epoch:
         weights = state.learner.network.state_dict()
         state.progress.best = {name: each.detach().cpu().clone() for name, each in weights.items()}
 
 
 def _train(
-    state: _State, mixer: Mixer, plan: Plan, mixing: ThreadPoolExecutor, on_step: OnStep
+    state: _State,
+    mixer: Mixer,
+    plan: Plan,
+    mixing: ThreadPoolExecutor,
+    number: int,
+    on_step: OnStep,
 ) -> float:
     """One epoch of descent; the mean loss."""
     import torch
 
-    learner, number = state.learner, len(state.progress.history)
-    first = number * plan.steps * plan.batch
+    learner = state.learner
+    first = (number - 1) * plan.steps * plan.batch
     learner.network.train()
     total = 0.0
     for step, (mixture, target) in enumerate(
@@ -248,11 +278,11 @@ def _train(
         value = loss.item()
         if not math.isfinite(value):
             raise UserError(
-                f"the loss is {value} in epoch {number + 1}, step {step + 1}: begin anew with "
+                f"the loss is {value} in epoch {number}, step {step + 1}: begin anew with "
                 "--fresh and a smaller --learning-rate"
             )
         total += value
-        on_step(number + 1, step + 1, value)
+        on_step(number, step + 1, value)
     return total / plan.steps
 
 

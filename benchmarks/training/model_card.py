@@ -108,7 +108,7 @@ def _card(
                     "options": _said(story.options),
                     "kept": f"epoch {best.number} of {last.number}",
                     "validation loss": f"{best.valid_loss:.6g}",
-                    "SI-SDR improvement, validation": f"{best.si_sdr_improvement_db:.2f} dB",
+                    "SI-SDR improvement, validation": _improvement(progress),
                     "took": f"{minutes:.0f} min on {story.device}, {hardware()['processor']}",
                     "versions": _said({name: known[name] for name in PACKAGES if name in known}),
                 }
@@ -140,6 +140,13 @@ def _card(
             "",
         ]
     )
+
+
+def _improvement(progress: Progress) -> str:
+    """Of the best epoch; beside what it was before the training, where that is known."""
+    best, first = progress.best_epoch, progress.history[0]
+    before = f"; before, {first.si_sdr_improvement_db:.2f} dB" if first.number == 0 else ""
+    return f"{best.si_sdr_improvement_db:.2f} dB{before}"
 
 
 def _rows(facts: Mapping[str, Any]) -> list[str]:

@@ -255,7 +255,7 @@ def _learn(
         checkpoint = _checkpoint(folder)
         progress = learn(
             learner, mixer, plan, device=device, checkpoint=checkpoint,
-            on_step=on_step, on_epoch=on_epoch,
+            starts_from_weights=bool(request.start), on_step=on_step, on_epoch=on_epoch,
         )  # fmt: skip
     file = model_card.write_model(folder, learner, progress, story, half=request.half)
     best = progress.best_epoch
