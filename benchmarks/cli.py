@@ -15,7 +15,7 @@ import typer
 
 from benchmarks import __version__
 from benchmarks.cli_import import import_app
-from benchmarks.cli_training import train
+from benchmarks.cli_training import train, training_set
 from benchmarks.errors import UserError
 from benchmarks.options import names_in
 
@@ -352,6 +352,8 @@ def identify_command(
 app.command("train", rich_help_panel="Train", context_settings={"ignore_unknown_options": True})(
     train
 )
+
+app.command("training-set", rich_help_panel="Train")(training_set)
 
 SuiteName = Annotated[str, typer.Argument(help="A built-in suite, or a folder of your own.")]
 

@@ -103,3 +103,44 @@ def train(
     )  # fmt: skip
     file = training.train(request, say=console.say, bar=console.progress_bar)
     console.say(f"The model: {file}")
+
+
+def training_set(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="speech, band, or a recipe of yours, NAME.toml.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The folder. [data/training/NAME]")
+    ] = None,
+    tracks: Annotated[int, typer.Option(min=1, help="Of band: how many to train on.")] = 60,
+    seconds: Annotated[float, typer.Option(min=1, help="Of band: how long each is.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Of band: other seeds, other songs.")] = 0,
+) -> None:
+    """Build one of the sets that the shipped models were trained on.
+
+    `speech` is two pools, of talkers and of what they stand in, out of freely licensed packages
+    that are fetched without root, each checked by its hash (3 GB). `band` is songs that this
+    project composes and plays stem by stem on free soundfonts (`pip install 'sepbench[band]'`).
+    Each folder gets a SOURCES.md with origins and licences. What is there already is kept.
+
+    Example: `sepbench training-set speech`, then `sepbench train open-unmix --speech
+    data/training/speech/speech --background data/training/speech/background`
+    """
+    from benchmarks import console
+
+    own = Path(name).suffix == ".toml"
+    folder = output or Path("data/training") / Path(name).stem
+    with console.progress_bar(Path(name).stem) as progress:
+        if name == "band":
+            from benchmarks.training import band
+
+            band.build(folder, tracks=tracks, seconds=seconds, seed=seed, progress=progress)
+        else:
+            from benchmarks.training import material
+
+            material.build(Path(name) if own else name, folder, progress=progress)
+    if name == "band":
+        how = f'open-unmix --target "acoustic guitar" --data {folder}'
+    else:
+        how = f"open-unmix --speech {folder}/speech --background {folder}/background"
+    console.say(f"Train on it: sepbench train {how}")

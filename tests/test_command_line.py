@@ -19,7 +19,7 @@ VERBS = (
     ["list"], ["run"], ["score"], ["report"], ["compare"], ["leaderboard"], ["verify"],
     ["doctor", "metrics"], ["separate"], ["identify"],
     ["suite", "build"], ["suite", "check"], ["suite", "list"], ["suite", "import", "musdb18"],
-    ["suite", "import", "librimix"], ["suite", "import", "folder"], ["train"],
+    ["suite", "import", "librimix"], ["suite", "import", "folder"], ["train"], ["training-set"],
     ["assets"], ["assets", "fetch"], ["assets", "verify"],
 )  # fmt: skip
 
