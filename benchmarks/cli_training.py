@@ -49,7 +49,7 @@ def train(
         tuple[float, float], typer.Option("--snr-db", help="Pools: speech over background, in dB.")
     ] = (-5, 12),
     learning_rate: Annotated[
-        float | None, typer.Option(min=0, help="Of Adam, at the start. [the method's]")
+        float | None, typer.Option(min=1e-9, help="Of Adam, at the start. [the method's]")
     ] = None,
     patience: Annotated[
         int, typer.Option(min=1, help="Epochs without a better validation before it stops.")
@@ -99,7 +99,7 @@ def train(
         output or Path("models") / f"{names[0]}-{target}", flags, start, seconds, snr_db, epochs,
         steps, batch, valid_examples, learning_rate, patience, drop_patience, drop_factor, seed,
         mixed, device, threads, half, licence, data_licence, fresh,
-        shlex.join(["sepbench", *sys.argv[1:]]),
+        shlex.join(["sepbench", *(word for word in sys.argv[1:] if word != "--fresh")]),
     )  # fmt: skip
     file = training.train(request, say=console.say, bar=console.progress_bar)
     console.say(f"The model: {file}")

@@ -33,6 +33,7 @@ class Learner(ABC):
         rate_hz: of the sound it hears.
         channels: 1 or 2, of the sound it hears.
         excerpt_seconds: how long an example is by default.
+        shortest_seconds: what an example must be longer than.
         batch: how many examples a step takes by default.
         learning_rate: of Adam, at the start, by default.
         weight_decay: of Adam.
@@ -42,6 +43,7 @@ class Learner(ABC):
     rate_hz: int = 44100
     channels: int = 2
     excerpt_seconds: float = 6.0
+    shortest_seconds: float = 0.0
     batch: int = 16
     learning_rate: float = 1e-3
     weight_decay: float = 0.0

@@ -71,8 +71,10 @@ def split_flags(words: Iterable[str]) -> tuple[list[str], dict[str, str]]:
             continue
         flag, equals, value = word.partition("=")
         given = value if equals else next(left, None)
-        if given is None:
-            raise UserError(f"{flag} needs a value, for example {flag}=2")
+        if given is None or (not equals and given.startswith("--")):
+            raise UserError(
+                f"{flag} needs a value: write it as {flag}=VALUE; a switch takes true or false"
+            )
         found[flag.removeprefix("--").replace("-", "_")] = given
     return rest, found
 

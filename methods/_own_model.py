@@ -74,11 +74,22 @@ def network_of(file: Path, make: Callable[[Mapping[str, Any]], N], called: str) 
 def start_from(network: nn.Module, file: Path) -> None:
     """Read the weights in a file into a network of the same sizes, from where it learns on.
 
+    What checkpoints carry beside the weights (a window, a sample rate) is left alone. What belongs
+    to a layer of the network is not: a layer too many in the file is another size.
+
     Raises:
         Unavailable: the file can't be read, or the sizes are others.
     """
+    held, layers = network.state_dict(), dict(network.named_children())
+    # Of use to training alone; old checkpoints have none.
+    counters = {name: held[name] for name in held if name.endswith("num_batches_tracked")}
+    weights = {
+        name: values
+        for name, values in weights_in(file).items()
+        if name in held or str(name).partition(".")[0] in layers
+    }
     try:
-        network.load_state_dict(weights_in(file))
+        network.load_state_dict(counters | weights)
     except (RuntimeError, TypeError) as error:
         raise Unavailable(f"{file}: can't start from these weights: {_line(error)}") from error
 
@@ -95,7 +106,9 @@ def weights_in(file: Path) -> Mapping[str, Any]:
             raise Unavailable(f"{file}: can't be read as weights: {error}") from error
     from benchmarks.assets import load_pickle
 
-    weights: Mapping[str, Any] = load_pickle(file)
+    weights = load_pickle(file)
+    if not isinstance(weights, Mapping):
+        raise Unavailable(f"{file}: it holds no weights by name")
     return weights
 
 

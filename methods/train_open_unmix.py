@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from benchmarks.contract import Option
+from benchmarks.contract import Option, Unavailable
 from benchmarks.learning import Learner, Start, trainer
 from methods._own_model import start_from
 
@@ -37,6 +37,7 @@ class OpenUnmixLearner(Learner):
     ) -> None:
         self.network, self.rate_hz, self.channels = network, rate_hz, network.channels
         self.window, self.hop, self.loudness_counts = window, hop, loudness_counts
+        self.shortest_seconds = window / 2 / rate_hz  # which is mirrored at its ends
 
     def prepare(self, mixtures: Iterable[Tensor]) -> None:
         """Scale every bin that is heard by its mean and deviation over the training mixtures."""
@@ -45,7 +46,8 @@ class OpenUnmixLearner(Learner):
         count = 0
         total = squares = torch.zeros(self.network.heard_bins, dtype=torch.float64)
         for mixture in mixtures:
-            heard = self._spectrum(mixture).abs()[..., : self.network.heard_bins].double().cpu()
+            heard = self._spectrum(mixture).abs()[..., : self.network.heard_bins]
+            heard = heard.cpu().double()  # there are devices without float64
             count += heard[..., 0].numel()
             total = total + heard.sum((0, 1, 2))
             squares = squares + heard.square().sum((0, 1, 2))
@@ -53,8 +55,8 @@ class OpenUnmixLearner(Learner):
         deviation = (squares / count - mean.square()).clamp_min(0).sqrt()
         deviation = deviation.clamp_min(LEAST_SHARE * float(deviation.max()) or 1.0)
         with torch.no_grad():
-            self.network.input_mean.copy_(-mean)
-            self.network.input_scale.copy_(1 / deviation)
+            self.network.input_mean.copy_(-mean.float())
+            self.network.input_scale.copy_((1 / deviation).float())
 
     def loss(self, mixture: Tensor, target: Tensor) -> Tensor:
         magnitudes = self._spectrum(mixture).abs()
@@ -112,6 +114,10 @@ def train_open_unmix(
     """
     from methods._open_unmix_network import OpenUnmix
 
+    if hop > window // 2:
+        raise Unavailable(f"hop={hop}: at most half a window of {window}, or sound is left out")
+    if hidden % 2:
+        raise Unavailable(f"hidden={hidden}: each direction of the LSTM has half; name an even one")
     bins = window // 2 + 1
     heard = min(int(bandwidth_hz * window / rate_hz) + 1, bins)
     network = OpenUnmix(bins, heard, channels, hidden, layers)

@@ -22,8 +22,9 @@ from benchmarks.learning import Learner
 from benchmarks.options import parse_options
 from benchmarks.training import loop
 from benchmarks.training.loop import Plan, Progress, learn
-from benchmarks.training.mixing import Mixer, Mixing
-from benchmarks.training.sets import read_pools
+from benchmarks.training.mixing import Example, Mixer, Mixing
+from benchmarks.training.model_card import hash_of_data
+from benchmarks.training.sets import Part, read_pools
 from benchmarks.training.sounds import Sounds
 from benchmarks.training.train import Request, train
 from tests.training_sets import RATE_HZ, noise, voice, write_pools, write_tracks
@@ -116,6 +117,43 @@ def test_a_folder_of_another_training_is_not_overwritten(
     assert file.read_bytes() == before
     anew, _ = trained(request(pools, tmp_path / "model", seed=5, epochs=1, fresh=True))
     assert anew.read_bytes() != before
+
+
+def test_a_finished_model_is_not_overwritten_when_its_checkpoint_is_gone(
+    pools: tuple[Path, Path], tmp_path: Path
+) -> None:
+    file, _ = trained(request(pools, tmp_path / "model", epochs=1))
+    before = file.read_bytes()
+    (tmp_path / "model" / "checkpoint.pt").unlink()
+    with pytest.raises(UserError, match="holds another training"):
+        trained(request(pools, tmp_path / "model", seed=5))
+    assert file.read_bytes() == before
+
+
+def test_the_hash_of_the_data_knows_parts_and_roles_and_not_where_they_lie(
+    tmp_path: Path,
+) -> None:
+    """Swapped pools, or a sound that changed its part, once had the same hash."""
+
+    def hash_of(speech: Path, background: Path) -> str:
+        return hash_of_data(read_pools([speech], [background]), [speech, background])
+
+    speech, background = write_pools(tmp_path / "here")
+    first = hash_of(speech, background)
+    assert hash_of(*write_pools(tmp_path / "elsewhere")) == first
+    assert hash_of(background, speech) != first
+    (speech / "train" / "ann" / "1.wav").rename(speech / "valid" / "cleo" / "2.wav")
+    assert hash_of(speech, background) != first
+
+
+def test_scales_and_means_are_kept_in_full(pools: tuple[Path, Path], tmp_path: Path) -> None:
+    """Half precision ends at 65504, which the scale of a quiet bin may pass."""
+    from safetensors.torch import load_file
+
+    file, _ = trained(request(pools, tmp_path / "half", epochs=1, half=True))
+    for name, weight in load_file(file).items():
+        if weight.is_floating_point():
+            assert (weight.dtype == torch.float16) == (weight.ndim > 1), name
 
 
 def test_the_model_comes_with_its_settings_card_curves_and_log(
@@ -283,6 +321,23 @@ def test_an_epoch_has_all_its_steps_and_all_its_examples(
     assert heard == 2 * [2, 2, 2, 2, 1]
 
 
+def test_examples_with_nothing_to_take_away_are_not_scored_in_db(
+    pools: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the mixture is the target, any change is a loss of some 90 dB."""
+    example = Mixer.example
+
+    def sometimes_alone(mixer: Mixer, part: Part, number: int) -> Example:
+        mixture, target = example(mixer, part, number)
+        return (target, target) if number % 2 else (mixture, target)
+
+    monkeypatch.setattr(Mixer, "example", sometimes_alone)
+    learner = OneNumber()
+    learner.network.weight.data.fill_(1.001)
+    plan = dataclasses.replace(PLAN, epochs=1, valid_examples=8, learning_rate=1e-12)
+    assert abs(run_loop(pools, tmp_path, learner, plan).history[0].si_sdr_improvement_db) < 0.1
+
+
 def test_a_loss_that_is_no_number_stops_it_in_one_line(
     pools: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -328,6 +383,8 @@ def test_si_sdr_of_validation_is_the_metrics_own() -> None:
         ({"start": "nowhere.safetensors"}, "--from nowhere.safetensors: no such file"),
         ({"snr_db": (5, -5)}, "the lowest level, 5 dB, is above the highest, -5 dB"),
         ({"device": "toaster"}, "--device toaster"),
+        ({"seconds": 0.015}, "--seconds 0.015: its spectrogram needs more than 0.016"),
+        ({"target": "../speech"}, "--target ../speech: name a stem"),
     ],
     ids=lambda given: given if isinstance(given, str) else None,
 )

@@ -41,7 +41,8 @@ SHOWN = 3  # examples of a finding
 class Checked:
     """What is left to train on, what there is of it, and what was found.
 
-    ``lines`` are sentences for the user; the first ones say how much there is.
+    ``lines`` are sentences for the user; the first ones say how much there is. ``hours`` are those
+    of the tracks, or of the target's pool.
     """
 
     collection: Collection
@@ -74,7 +75,7 @@ def check(collection: Collection, sounds: Sounds) -> Checked:
         *_finding((stem for stem, seen in facts.items() if seen.peak >= CLIPPED), "at full scale"),
         *_uneven(left, facts),
     ]
-    hours = {part: sum(facts[stem].seconds for stem in left.stems(part)) / 3600 for part in PARTS}
+    hours = {part: _hours_of_target(left, part, facts) for part in PARTS}
     return Checked(left, tuple(lines), hours)
 
 
@@ -106,6 +107,7 @@ def _same(one: Facts, other: Facts) -> bool:
     if count < LEAST_LEVELS:
         return False
     courses = np.array([one.levels_dbfs[:count], other.levels_dbfs[:count]], dtype=np.float64)
+    courses = courses.clip(min=SILENT_DBFS)  # or silence before and after would make them alike
     courses -= courses.mean(axis=1, keepdims=True)
     norms = np.sqrt(np.square(courses).sum(axis=1))
     return bool(courses[0] @ courses[1] >= SAME_LEVELS * norms.prod() > 0)
@@ -129,7 +131,7 @@ def _without(collection: Collection, silent: set[Stem], doubles: set[Stem]) -> C
         valid = tuple(
             _track_without(track, silent)
             for track in collection.valid
-            if not any(stem in doubles for stem in track.target or track.stems)
+            if not any(stem in doubles for stem in track.stems)
         )
         left = Tracks(tuple(filter(_has_stems, train)), tuple(filter(_has_stems, valid)))
         empty = [part for part in PARTS if not any(track.target for track in getattr(left, part))]
@@ -189,6 +191,15 @@ def _rates(facts: dict[Stem, Facts]) -> list[str]:
     return [f"sounds: {said}"]
 
 
+def _hours_of_target(collection: Collection, part: Part, facts: dict[Stem, Facts]) -> float:
+    if isinstance(collection, Pools):
+        lengths = [facts[stem].seconds for stem in collection.target[part].stems]
+    else:
+        tracks = getattr(collection, part)
+        lengths = [max(facts[stem].seconds for stem in track.stems) for track in tracks]
+    return sum(lengths) / 3600
+
+
 def _hours(stems: Iterable[Stem], facts: dict[Stem, Facts]) -> str:
     seconds = sum(facts[stem].seconds for stem in stems)
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
@@ -204,7 +215,7 @@ def _uneven(collection: Collection, facts: dict[Stem, Facts]) -> list[str]:
         if max(facts[s].seconds for s in track.stems) - min(facts[s].seconds for s in track.stems)
         > LENGTHS_DIFFER_SECONDS
     ]
-    return _finding(uneven, "of a track whose stems differ in length: the shortest counts")
+    return _finding(uneven, "of a track whose stems differ in length: silence is added")
 
 
 def _finding(stems: Iterable[Stem], what: str) -> list[str]:

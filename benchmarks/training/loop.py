@@ -1,7 +1,8 @@
 """The training loop: epochs, validation, falling learning rates, early stopping, checkpoints.
 
 After every epoch all that the next one depends on is on disk, so that a run that was stopped,
-however, goes on with the next epoch, and ends with the same weights as one that was not.
+however, goes on with the next epoch. On a processor it ends with the same weights, to the bit, as
+one that was not; on a GPU the libraries underneath keep some of their chance to themselves.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ AHEAD = 3  # batches that are mixed while one is learnt from
 MOST_GRADIENT = 5.0  # norm; longer steps are cut to it
 STATISTICS = 200  # mixtures that a network may look at before it begins
 PREPARING = 1 << 40  # the number of the first of them, which no epoch reaches
-SCORED_DBFS = -50.0  # a target that is softer is not scored in dB
+FLOOR = 10 ** (-50.0 / 10)  # power of a target that is too soft to be scored in dB
+LEAST_REST = 10 ** (-30.0 / 10)  # of the target's power: with less to take away, neither is it
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +147,10 @@ def learn(
         )
     if state.progress.history:
         on_epoch(state.progress)
-    with ThreadPoolExecutor(1, "mixing") as mixing:
+    with ThreadPoolExecutor(AHEAD, "mixing") as mixing:
         if starts_from_weights and not state.progress.history:
             _scored_epoch(state, mixer, plan, mixing, number=0, train_loss=math.nan)
+            state.drops.step(state.progress.history[-1].valid_loss)
             on_epoch(state.progress)
         while not state.is_over(plan):
             _one_epoch(state, mixer, plan, mixing, on_step)
@@ -177,9 +180,14 @@ class _State:
         learnt = [each for each in learner.network.parameters() if each.requires_grad]
         adam = torch.optim.Adam(learnt, lr=plan.learning_rate, weight_decay=plan.weight_decay)
         drops = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            adam, factor=plan.drop_factor, patience=plan.drop_patience, cooldown=1
-        )
+            adam, factor=plan.drop_factor, patience=plan.drop_patience, cooldown=1,
+            threshold=0, threshold_mode="abs",  # losses in dB may be below 0
+        )  # fmt: skip
         return cls(learner, device, adam, drops, Progress())
+
+    @property
+    def on_cuda(self) -> bool:
+        return self.device.startswith("cuda")
 
     def is_over(self, plan: Plan) -> bool:
         done = self.progress
@@ -195,7 +203,7 @@ class _State:
             "best": self.progress.best,
             "history": [asdict(epoch) for epoch in self.progress.history],
             "chance": torch.get_rng_state(),
-            "chance_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "chance_cuda": torch.cuda.get_rng_state(self.device) if self.on_cuda else None,
         }
         buffer = io.BytesIO()
         torch.save(content, buffer)
@@ -215,8 +223,8 @@ class _State:
                 f"{checkpoint}: it is of another network ({why}); begin anew with --fresh"
             ) from error
         torch.set_rng_state(saved["chance"])
-        if saved["chance_cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(saved["chance_cuda"])
+        if saved["chance_cuda"] is not None and self.on_cuda:
+            torch.cuda.set_rng_state(saved["chance_cuda"], self.device)
         history = [Epoch(**epoch) for epoch in saved["history"]]
         self.progress = Progress(history, saved["best"])
 
@@ -300,11 +308,19 @@ def _validate(
         ):
             losses.append(learner.loss(mixture, target).item() * len(mixture))
             estimate = learner.estimate(mixture)
-            scored = target.square().mean((1, 2)) > 10 ** (SCORED_DBFS / 10)
+            target_power = target.square().mean((1, 2))
+            rest_power = (mixture - target).square().mean((1, 2))
+            scored = (target_power > FLOOR) & (rest_power > target_power * LEAST_REST)
             gain = _si_sdr_db(target, estimate) - _si_sdr_db(target, mixture)
             improvements += gain[scored].tolist()
     mean_db = float(np.mean(improvements)) if improvements else math.nan
-    return sum(losses) / plan.valid_examples, mean_db
+    mean_loss = sum(losses) / plan.valid_examples
+    if not math.isfinite(mean_loss):
+        raise UserError(
+            f"the validation loss is {mean_loss}: begin anew with --fresh and a smaller "
+            "--learning-rate"
+        )
+    return mean_loss, mean_db
 
 
 def _batches(

@@ -14,11 +14,12 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from benchmarks.contract import Samples
 from benchmarks.layouts import Stem
 from benchmarks.training.rooms import in_room
-from benchmarks.training.sets import Part, Pool, Pools, TargetTrack, Tracks
+from benchmarks.training.sets import Part, Pools, TargetTrack, Tracks
 from benchmarks.training.sounds import Sounds
 
 T = TypeVar("T")
@@ -27,7 +28,11 @@ Example = tuple[Samples, Samples]
 
 SILENT_RMS = 1e-5  # -100 dBFS
 PAUSE_SECONDS = (0.05, 0.7)
-LEVEL_DBFS = (-35.0, -15.0)  # RMS of the talker while there is speech
+LEVEL_DBFS = (-35.0, -15.0)  # RMS of the talker while there is speech; else of the background
+BLOCK_SECONDS = 0.02
+ACTIVE_WITHIN_DB = 40  # of the loudest block; what is below is room noise
+PAUSE_BELOW_DB = 25  # under the loudest of its file: a piece that is nowhere above holds a pause
+DRAWS = 8  # of a piece that holds more than a pause
 LOUDEST = 0.98
 
 
@@ -52,13 +57,23 @@ class Mixing:
 
 @dataclass(frozen=True)
 class Mixer:
-    """Draws examples out of a collection."""
+    """Draws examples out of a collection.
+
+    Args:
+        collection: what they are drawn from.
+        sounds: its sounds, decoded.
+        mixing: how they are mixed.
+        seed: together with the part and the number, it decides all that is drawn.
+        rooms: impulse responses, ``(channels, samples)``; where there are two at least, the last
+            fifth of them is kept for validation.
+    """
 
     collection: Tracks | Pools
     sounds: Sounds
     mixing: Mixing
     seed: int
     rooms: Sequence[Samples] = field(default=())
+    _levels: dict[Stem, NDArray[np.int16]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def length(self) -> int:
@@ -74,66 +89,95 @@ class Mixer:
         return mixture * gain, target * gain
 
     def _of_pools(self, part: Part, random: Generator) -> Example:
-        assert isinstance(self.collection, Pools)
-        speech = self._speech(self.collection.target[part], random)
+        """A talker over backgrounds; where nobody speaks, they have the talker's level."""
+        speech = self._speech(part, random)
         kinds = 2 if random.random() < self.mixing.second_background else 1
         background = sum(
-            (
-                self._background(self.collection.background[part], random)
-                * _gain(random.uniform(-6, 0))
-                for _ in range(kinds)
-            ),
+            (self._background(part, random) * _gain(random.uniform(-6, 0)) for _ in range(kinds)),
             start=np.zeros_like(speech),
         )
-        speech = speech * (_gain(random.uniform(*LEVEL_DBFS)) / _active_rms(speech))
-        snr_db = random.uniform(*self.mixing.snr_db)
-        background = background * (_active_rms(speech) / _active_rms(background) / _gain(snr_db))
+        level = _gain(random.uniform(*LEVEL_DBFS))
+        over = _gain(random.uniform(*self.mixing.snr_db)) if self._speaks(speech) else 1.0
+        speech = self._at_level(speech, level)
+        background = self._at_level(background, level / over)
         return _single(speech + background), _single(speech)
 
-    def _speech(self, pool: Pool, random: Generator) -> Samples:
+    def _speech(self, part: Part, random: Generator) -> Samples:
         """One talker, sentence after sentence with pauses between, somewhere in a room."""
-        group = _any(pool.groups, random)
+        group = _any(self._pools.target[part].groups, random)
         rate_hz = self.sounds.rate_hz
         track = np.zeros((self.sounds.channels, self.length), dtype=np.float32)
-        at = int(rate_hz * random.uniform(0, 1) ** 2)
+        at = int(min(rate_hz, self.length / 3) * random.uniform(0, 1) ** 2)
         while at < self.length:
             stem = _any(group, random)
             piece = self._piece(stem, self.length - at, random)
             track[:, at : at + piece.shape[1]] = piece
             at += piece.shape[1] + int(rate_hz * random.uniform(*PAUSE_SECONDS))
-        return self._placed(track, random)
+        return self._placed(track, part, random)
 
-    def _background(self, pool: Pool, random: Generator) -> Samples:
+    def _background(self, part: Part, random: Generator) -> Samples:
         """One kind of background, end to end where its sounds are short; in stereo as it is."""
-        group = _any(pool.groups, random)
+        group = _any(self._pools.background[part].groups, random)
         stem = _any(group, random)
         track = np.zeros((self.sounds.channels, self.length), dtype=np.float32)
-        at = 0
+        at, mono = 0, True
         while at < self.length:
             piece = self._piece(stem, self.length - at, random)
             track[:, at : at + piece.shape[1]] = piece
             at += max(piece.shape[1], 1)
+            mono = mono and len(self.sounds.of(stem)) == 1
             if random.random() < 0.5:
                 stem = _any(group, random)
-        mono = len(self.sounds.of(stem)) == 1
-        track = self._placed(track, random) if mono else _swapped(track, random)
-        return track / _active_rms(track)
+        track = self._placed(track, part, random) if mono else _swapped(track, random)
+        return self._at_level(track, 1.0)
 
-    def _placed(self, track: Samples, random: Generator) -> Samples:
+    @property
+    def _pools(self) -> Pools:
+        assert isinstance(self.collection, Pools)
+        return self.collection
+
+    def _placed(self, track: Samples, part: Part, random: Generator) -> Samples:
         """A voice that stands in a room, or a little to one side."""
-        if self.rooms and random.random() < self.mixing.in_rooms:
-            return in_room(track, _any(self.rooms, random))
+        rooms = _rooms_of(part, self.rooms)
+        if rooms and random.random() < self.mixing.in_rooms:
+            return in_room(track, _any(rooms, random))
         if len(track) == 1:
             return track
         aside_db = random.normal(0, 1.5)
         return track * np.array([[_gain(aside_db)], [_gain(-aside_db)]], dtype=np.float32)
 
     def _piece(self, stem: Stem, longest: int, random: Generator) -> Samples:
-        """A whole sound where it is short enough, else a piece of it from anywhere."""
+        """A whole sound where it is short enough, else a piece of it from anywhere but a pause."""
         spare = self.sounds.length(stem) - longest
         if spare <= 0:
             return self.sounds.cut(stem, 0, self.sounds.length(stem))
-        return self.sounds.cut(stem, int(random.integers(spare + 1)), longest)
+        starts = random.integers(spare + 1, size=DRAWS)
+        loudest_db = [self._loudest_db(stem, int(start), longest) for start in starts]
+        enough_db = self._levels_dbfs(stem).max() - PAUSE_BELOW_DB
+        heard = [index for index in range(DRAWS) if loudest_db[index] >= enough_db]
+        chosen = heard[0] if heard else int(np.argmax(loudest_db))
+        return self.sounds.cut(stem, int(starts[chosen]), longest)
+
+    def _loudest_db(self, stem: Stem, start: int, length: int) -> int:
+        """The highest level of a stem between these samples."""
+        levels = self._levels_dbfs(stem)
+        per_sample = len(levels) / self.sounds.length(stem)
+        first, end = int(start * per_sample), int((start + length) * per_sample)
+        return int(levels[first : max(end, first + 1)].max())
+
+    def _levels_dbfs(self, stem: Stem) -> NDArray[np.int16]:
+        """The levels of a stem, which are read from disk once."""
+        if stem not in self._levels:
+            self._levels[stem] = np.array(self.sounds.facts(stem).levels_dbfs, dtype=np.int16)
+        return self._levels[stem]
+
+    def _speaks(self, track: Samples) -> bool:
+        return _active_rms(track, self.sounds.rate_hz) > SILENT_RMS
+
+    def _at_level(self, track: Samples, rms: float) -> Samples:
+        """The track at that RMS while it sounds; silence as it is."""
+        now = _active_rms(track, self.sounds.rate_hz)
+        return track * (rms / now) if now > SILENT_RMS else track
 
     def _of_tracks(self, part: Part, random: Generator) -> Example:
         """Stems of one track as they belong together, or, in training, of several, and changed."""
@@ -152,9 +196,12 @@ class Mixer:
     def _stems(
         self, track: TargetTrack, role: str, start: float, random: Generator | None
     ) -> Samples:
-        """The sum of the target's stems, or of the others; changed, where there is chance."""
-        shortest = min(self.sounds.length(stem) for stem in track.stems)
-        first = int(start * max(shortest - self.length, 0))
+        """The sum of the target's stems, or of the others; changed, where there is chance.
+
+        The excerpt lies anywhere in the longest stem; a shorter one is silent past its end.
+        """
+        longest = max(self.sounds.length(stem) for stem in track.stems)
+        first = int(start * max(longest - self.length, 0))
         total = np.zeros((self.sounds.channels, self.length), dtype=np.float32)
         for stem in getattr(track, role):
             piece = self.sounds.cut(stem, first, self.length)
@@ -172,11 +219,23 @@ def _gain(level_db: float) -> float:
     return float(10 ** (level_db / 20))
 
 
-def _active_rms(track: Samples) -> float:
-    """RMS over the samples that are not silent; of silence a floor, by which to divide."""
-    loud = int(np.count_nonzero(np.abs(track).max(axis=0) > SILENT_RMS))
-    energy = float(np.vdot(track, track))
-    return max(math.sqrt(energy / (len(track) * max(loud, 1))), SILENT_RMS)
+def _rooms_of(part: Part, rooms: Sequence[Samples]) -> Sequence[Samples]:
+    """The last fifth validates, the others train; of a single room both make use."""
+    if len(rooms) < 2:
+        return rooms
+    first_of_valid = len(rooms) - max(len(rooms) // 5, 1)
+    return rooms[:first_of_valid] if part == "train" else rooms[first_of_valid:]
+
+
+def _active_rms(track: Samples, rate_hz: int) -> float:
+    """RMS over the short blocks near the level of the loudest, so not over pauses with noise."""
+    samples = track.shape[1]
+    starts = np.arange(0, samples, max(round(BLOCK_SECONDS * rate_hz), 1))
+    energy = np.add.reduceat(np.einsum("cs,cs->s", track, track), starts)
+    values = len(track) * np.diff(starts, append=samples)
+    square = energy / values
+    active = square >= square.max() * 10 ** (-ACTIVE_WITHIN_DB / 10)
+    return math.sqrt(energy[active].sum() / values[active].sum())
 
 
 def _swapped(track: Samples, random: Generator) -> Samples:

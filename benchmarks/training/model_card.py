@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from benchmarks.ledger import write_file, write_json
 from benchmarks.report.receipt import hardware, versions
 from benchmarks.training.loop import Plan, Progress
 from benchmarks.training.mixing import Mixing
+from benchmarks.training.sets import PARTS, Collection, Part, Pools
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,18 +69,45 @@ def write_model(
     return file
 
 
-def hash_of_data(stems: Sequence[Stem]) -> str:
-    """SHA-256 over the names and the bytes of all files that a model was trained on."""
-    digest = hashlib.sha256()
-    for file in sorted({stem.path for stem in stems}):
-        with file.open("rb") as source:
-            digest.update(file.name.encode() + hashlib.file_digest(source, "sha256").digest())
-    return digest.hexdigest()
+def hash_of_data(collection: Collection, folders: Sequence[Path]) -> str:
+    """SHA-256 over what every sound is, which part it is in, and whether it is the target.
+
+    Sounds go by their paths below the folders of the data, wherever these lie.
+    """
+    known: dict[Path, str] = {}
+    lines = set()
+    for part, is_target, stem in _roles(collection):
+        if stem.path not in known:
+            with stem.path.open("rb") as source:
+                known[stem.path] = hashlib.file_digest(source, "sha256").hexdigest()
+        name = _below(stem.path, folders)
+        lines.add(f"{part} {is_target} {name} {stem.stream} {known[stem.path]}\n")
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def _roles(collection: Collection) -> Iterator[tuple[Part, bool, Stem]]:
+    for part in PARTS:
+        if isinstance(collection, Pools):
+            pools = ((True, collection.target), (False, collection.background))
+            for is_target, pool in pools:
+                yield from ((part, is_target, stem) for stem in pool[part].stems)
+        else:
+            for track in getattr(collection, part):
+                yield from ((part, stem in track.target, stem) for stem in track.stems)
+
+
+def _below(file: Path, folders: Sequence[Path]) -> str:
+    inside = (file.relative_to(folder) for folder in folders if file.is_relative_to(folder))
+    return next(inside, Path(file.name)).as_posix()
 
 
 def _kept(weight: Tensor, half: bool) -> Tensor:
+    """As it is written: of half precision only what is large, which scales and means are not.
+
+    These may be beyond the range of half precision, too.
+    """
     weight = weight.detach().cpu().contiguous()
-    return weight.half() if half and weight.is_floating_point() else weight
+    return weight.half() if half and weight.is_floating_point() and weight.ndim > 1 else weight
 
 
 def _card(
@@ -94,7 +122,7 @@ def _card(
         [
             f"# {story.method}, target: {story.target}",
             "",
-            f"Use it with `-p {story.method}.model={file.name}`, from this folder.",
+            f'Use it with `-p "{story.method}.model={file.name}"`, from this folder.',
             "",
             "| | |",
             "|---|---|",

@@ -3,8 +3,9 @@
 A *track* is one recording as its stems. Its target is every stem of the target's name, the rest
 accompanies it. A *pool* is a folder of sounds that are mixed as examples are asked for; each of its
 direct sub-folders (a speaker, a kind of background) is drawn equally often. Either may bring
-``train`` and ``valid`` folders; where it does not, a tenth of its tracks, or of the files of a
-pool, is held out by the hash of their names.
+``train`` and ``valid`` folders, under the names that ``benchmarks.layouts`` knows, and a ``test``
+folder, which is left alone. Where there is no ``valid``, a tenth of its tracks, or of the files of
+a pool, is held out by the hash of their names.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from typing import Literal
 
 from benchmarks.errors import UserError
 from benchmarks.folders import MEDIA_SUFFIXES
+from benchmarks.layouts import PARTS as PART_OF
 from benchmarks.layouts import Stem, tracks_in
 from benchmarks.options import suggestion
 
 Part = Literal["train", "valid"]
 PARTS: tuple[Part, ...] = ("train", "valid")
-VALID_FOLDERS = ("valid", "validation", "dev")
 HELD_OUT = 10  # one in so many
 
 
@@ -85,25 +86,42 @@ def read_tracks(folders: Sequence[Path], target: str) -> Tracks:
     names: set[str] = set()
     for folder in folders:
         for track in tracks_in(folder):
-            if track.part == "test":
-                continue
-            names |= {name for name, _ in track.stems}
-            part: Part = "valid" if track.part in VALID_FOLDERS else "train"
-            found[part].append(_told_apart(f"{folder.name}/{track.name}", track.stems, target))
-    wanted = [track for part in PARTS for track in found[part] if track.target]
-    if not wanted:
+            part = track.part or PART_OF.get(folder.resolve().name.lower(), "")
+            if part != "test":
+                names |= {name for name, _ in track.stems}
+                found["valid" if part == "valid" else "train"].append(
+                    _told_apart(track.name, track.stems, target)
+                )
+    if not any(track.target for part in PARTS for track in found[part]):
         raise UserError(
             f"no track of {_listed(folders)} has a stem {target!r}. "
             f"{suggestion(target, sorted(names))}"
         )
     if not found["valid"]:
-        found["valid"] = [track for track in found["train"] if _is_held_out(track.name)]
-        found["valid"] = found["valid"] or found["train"][-1:]
-        held_out = {track.name for track in found["valid"]}
-        found["train"] = [track for track in found["train"] if track.name not in held_out]
-    if not found["train"]:
-        raise UserError(f"{_listed(folders)}: two tracks are needed at least, one to validate on")
+        found = _some_held_out(found["train"])
+    for part in PARTS:
+        if not any(track.target for track in found[part]):
+            what = "train" if part == "train" else "validate"
+            raise UserError(
+                f"{_listed(folders)}: no track to {what} on has a stem {target!r}; "
+                "two with it are needed at least"
+            )
     return Tracks(tuple(found["train"]), tuple(found["valid"]))
+
+
+def _some_held_out(tracks: Sequence[TargetTrack]) -> dict[Part, list[TargetTrack]]:
+    """About a tenth to validate on, of the tracks with the target and of those without it."""
+    held_out: set[int] = set()
+    for has_target in (True, False):
+        alike = [n for n, track in enumerate(tracks) if bool(track.target) is has_target]
+        chosen = [n for n in alike if _is_held_out(tracks[n].name)]
+        if has_target and not 0 < len(chosen) < len(alike):
+            chosen = alike[1:2]
+        held_out.update(chosen)
+    return {
+        "train": [track for n, track in enumerate(tracks) if n not in held_out],
+        "valid": [track for n, track in enumerate(tracks) if n in held_out],
+    }
 
 
 def read_pools(target: Sequence[Path], background: Sequence[Path]) -> Pools:
@@ -129,14 +147,17 @@ def _read_pool(folders: Sequence[Path]) -> dict[Part, Pool]:
     groups: dict[Part, list[tuple[Stem, ...]]] = {"train": [], "valid": []}
     for folder in folders:
         _require_folder(folder)
-        valid = next((folder / name for name in VALID_FOLDERS if (folder / name).is_dir()), None)
-        if valid is not None and (folder / "train").is_dir():
-            groups["train"] += _groups(folder / "train")
-            groups["valid"] += _groups(valid)
+        inside = {
+            PART_OF.get(each.name.lower()): each for each in folder.iterdir() if each.is_dir()
+        }
+        train = _groups(inside.get("train", folder), leave_out=inside.get("test"))
+        if "valid" in inside:
+            groups["train"] += _groups(inside["train"]) if "train" in inside else []
+            groups["valid"] += _groups(inside["valid"])
             continue
-        for group in _groups(folder):
-            held_out = _held_out(group)
-            groups["valid"].append(held_out)
+        for group in train:
+            held_out = _held_out(group, folder)
+            groups["valid"].append(tuple(stem for stem in group if stem in held_out))
             groups["train"].append(tuple(stem for stem in group if stem not in held_out))
     pools = {part: Pool(tuple(filter(None, groups[part]))) for part in PARTS}
     for part, pool in pools.items():
@@ -146,9 +167,9 @@ def _read_pool(folders: Sequence[Path]) -> dict[Part, Pool]:
     return pools
 
 
-def _groups(folder: Path) -> list[tuple[Stem, ...]]:
+def _groups(folder: Path, leave_out: Path | None = None) -> list[tuple[Stem, ...]]:
     """The sounds of each sub-folder, however deep, and those that lie in the folder itself."""
-    inside = sorted(folder.iterdir())
+    inside = sorted(each for each in folder.iterdir() if each != leave_out)
     found = [_sounds(sorted(each.rglob("*"))) for each in inside if each.is_dir()]
     return [group for group in (*found, _sounds(inside)) if group]
 
@@ -161,10 +182,10 @@ def _sounds(files: Iterable[Path]) -> tuple[Stem, ...]:
     )
 
 
-def _held_out(group: tuple[Stem, ...]) -> tuple[Stem, ...]:
+def _held_out(group: tuple[Stem, ...], pool: Path) -> set[Stem]:
     """About a tenth of a group, and one at least where there are two."""
-    chosen = tuple(stem for stem in group if _is_held_out(stem.path.name))
-    return chosen if 0 < len(chosen) < len(group) else group[1:2]
+    chosen = {stem for stem in group if _is_held_out(stem.path.relative_to(pool).as_posix())}
+    return chosen if 0 < len(chosen) < len(group) else set(group[1:2])
 
 
 def _is_held_out(name: str) -> bool:

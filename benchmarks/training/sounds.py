@@ -28,6 +28,7 @@ from benchmarks.media import resample
 Progress = Callable[[float, float, str], None]
 Decoded = NDArray[np.float16]
 
+MOST_OPEN = 128  # sounds that are mapped at once
 SPARE_BYTES = 1 << 30  # that must stay free on the disk of the cache
 LEVEL_SECONDS = 0.05  # between the levels that are kept of a sound
 FLOOR_DBFS = -120
@@ -65,7 +66,9 @@ class Sounds:
     rate_hz: int
     channels: int
     folder: Path = field(default_factory=lambda: cache_root() / "training")
-    _open: dict[Stem, Decoded] = field(default_factory=dict, repr=False)
+    _files: dict[Stem, Path] = field(default_factory=dict, repr=False)
+    _lengths: dict[Stem, int] = field(default_factory=dict, repr=False)
+    _open: dict[Path, Decoded] = field(default_factory=dict, repr=False)
 
     def of(self, stem: Stem) -> Decoded:
         """The sound of a stem, shape ``(1 or channels, samples)``, mapped and not read yet.
@@ -73,20 +76,29 @@ class Sounds:
         Raises:
             UserError: the file is no sound, or the disk is full.
         """
-        if stem not in self._open:
+        file = self._files.get(stem)
+        if file is None:
             file = self._file(stem)
             if not file.exists():
                 self._decode(stem, file)
-            self._open[stem] = cast(Decoded, np.load(file, mmap_mode="r"))
-        return self._open[stem]
+            self._files[stem] = file
+        decoded = self._open.get(file)
+        if decoded is None:
+            if len(self._open) >= MOST_OPEN:  # each holds a file open, and systems allow few
+                self._open.clear()
+            decoded = self._open[file] = cast(Decoded, np.load(file, mmap_mode="r"))
+        return decoded
 
     def length(self, stem: Stem) -> int:
-        return int(self.of(stem).shape[1])
+        """In samples."""
+        if stem not in self._lengths:
+            self._lengths[stem] = int(self.of(stem).shape[1])
+        return self._lengths[stem]
 
     def facts(self, stem: Stem) -> Facts:
         """What was seen of a stem when it was decoded."""
         self.of(stem)
-        said = json.loads(self._file(stem).with_suffix(".json").read_text(encoding="utf-8"))
+        said = json.loads(self._files[stem].with_suffix(".json").read_text(encoding="utf-8"))
         return Facts(**said | {"levels_dbfs": tuple(said["levels_dbfs"])})
 
     def cut(self, stem: Stem, start: int, length: int) -> Samples:

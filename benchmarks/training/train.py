@@ -75,6 +75,7 @@ def train(request: Request, *, say: Say, bar: Bar) -> Path:
     Raises:
         UserError: bad data, bad options, or a checkpoint of another training.
     """
+    _check_request(request)
     trainer = registry.find(registry.trainers(), request.method, "trainable method")
     collection = _read(request)
     device = _device(request.device)
@@ -98,6 +99,16 @@ def train(request: Request, *, say: Say, bar: Bar) -> Path:
         size = sum(each.numel() for each in learner.network.parameters())
         say(f"{request.method}: {size:,} weights, {plan.steps} steps an epoch, on {device}")
         return _learn(learner, mixer, plan, story, request, device, say=say, bar=bar)
+
+
+def _check_request(request: Request) -> None:
+    """What can be known to be wrong before any sound is read."""
+    lowest, highest = request.snr_db
+    if lowest > highest:
+        raise UserError(f"the lowest level, {lowest:g} dB, is above the highest, {highest:g} dB")
+    if Path(request.target).name != request.target:
+        raise UserError(f"--target {request.target}: name a stem; its model's file is called so")
+    request.output.mkdir(parents=True, exist_ok=True)
 
 
 def _read(request: Request) -> Collection:
@@ -145,7 +156,9 @@ def _plan(request: Request, learner: Learner, checked: Checked) -> Plan:
         steps=request.steps or min(max(once, LEAST_STEPS), MOST_STEPS),
         batch=batch,
         valid_examples=request.valid_examples,
-        learning_rate=request.learning_rate or learner.learning_rate,
+        learning_rate=(
+            learner.learning_rate if request.learning_rate is None else request.learning_rate
+        ),
         weight_decay=learner.weight_decay,
         patience=request.patience,
         drop_patience=request.drop_patience,
@@ -156,10 +169,12 @@ def _plan(request: Request, learner: Learner, checked: Checked) -> Plan:
 
 
 def _mixing(request: Request, learner: Learner) -> Mixing:
-    lowest, highest = request.snr_db
-    if lowest > highest:
-        raise UserError(f"the lowest level, {lowest:g} dB, is above the highest, {highest:g} dB")
-    return Mixing(seconds=request.seconds or learner.excerpt_seconds, snr_db=(lowest, highest))
+    seconds = request.seconds or learner.excerpt_seconds
+    if seconds <= learner.shortest_seconds:
+        raise UserError(
+            f"--seconds {seconds:g}: its spectrogram needs more than {learner.shortest_seconds:.3g}"
+        )
+    return Mixing(seconds=seconds, snr_db=request.snr_db)
 
 
 def _story(
@@ -177,7 +192,7 @@ def _story(
         target=request.target,
         options=options,
         data=[f"{folder.name}: {_counted(folder, stems)}" for folder in named],
-        data_sha256=model_card.hash_of_data(stems),
+        data_sha256=model_card.hash_of_data(checked.collection, named),
         data_licence=request.data_licence,
         licence=request.licence,
         found=[_without_folders(line, named) for line in checked.lines],
@@ -205,14 +220,19 @@ def _claim_folder(request: Request, story: model_card.Story) -> None:
     """Begin in a new folder, or go on in one of the same training."""
     marker, checkpoint = request.output / "training.json", _checkpoint(request.output)
     said = model_card.fingerprint(story)
+    there = checkpoint.exists() or _model_file(request).exists()
     if request.fresh:
         checkpoint.unlink(missing_ok=True)
-    elif checkpoint.exists() and (not marker.exists() or marker.read_text("utf-8") != said):
+    elif there and (not marker.exists() or marker.read_text("utf-8") != said):
         raise UserError(
             f"{request.output} holds another training (of other data, options or seed): "
             "name another folder with -o, or begin anew with --fresh"
         )
     write_file(marker, said.encode())
+
+
+def _model_file(request: Request) -> Path:
+    return request.output / f"{request.target}.safetensors"
 
 
 def _checkpoint(folder: Path) -> Path:
@@ -231,7 +251,7 @@ def _learn(
     bar: Bar,
 ) -> Path:
     folder = request.output
-    file = folder / f"{request.target}.safetensors"
+    file = _model_file(request)
     in_all = plan.epochs * plan.steps
     with bar("learning") as tell, curves.tensorboard_log(folder / "tensorboard") as log:
 
