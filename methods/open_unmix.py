@@ -10,7 +10,8 @@ The framing is the original's: an STFT under a periodic Hann window, the recordi
 ends, and the places of the targets held still for 300 frames, 7 s, counted from the start.
 
 Weak where it was not trained, and none was trained to tell one talker from another. The models
-``umx``, ``umxhq`` and ``umxl`` know songs alone, ``umxse`` speech in noise, at 16 kHz.
+``speech``, a small one, and ``guitar`` were trained with this project (``methods/models``). Those
+of the authors, ``umx``, ``umxhq`` and ``umxl``, know songs alone, ``umxse`` speech in noise.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ HASH_IN_NAME = re.compile(r"[-_][0-9a-f]{8}$")  # as in vocals-b62c91ce.pth
 Model = Annotated[
     str,
     Option(
-        "umx, umxhq, umxl (not for commercial use) or umxse; or a file of one target, NAME.pth or "
-        "NAME.safetensors with its NAME.json; or a folder of targets with their separator.json"
+        "speech, guitar; umx, umxhq, umxl (not for commercial use), umxse, which are fetched from "
+        "the web; or a file of one target, NAME.pth or NAME.safetensors with its NAME.json; or a "
+        "folder of targets with their separator.json"
     ),
 ]
 Targets = Annotated[
@@ -62,7 +64,9 @@ class Separator:
 
 
 SONGS = Framing(RATE_HZ, window=4096, hop=1024)
-PUBLISHED = {
+MODELS = {
+    "speech": Framing(24000, window=1536, hop=512),
+    "guitar": Framing(24000, window=2048, hop=512),
     "umx": SONGS,
     "umxhq": SONGS,
     "umxl": SONGS,
@@ -71,12 +75,12 @@ PUBLISHED = {
 
 
 def choose_assets(*, model: str) -> tuple[str, ...]:
-    """The weights of a published model; a model of the user's own is no asset."""
-    return (f"open-unmix-{model}",) if model in PUBLISHED else ()
+    """The weights of a known model; a model of the user's own is no asset."""
+    return (f"open-unmix-{model}",) if model in MODELS else ()
 
 
 def load(assets: Mapping[str, Path], *, model: str, targets: str) -> Separator:
-    """The networks of a published model, or of one of the user's own.
+    """The networks of a known model, or of one of the user's own.
 
     Raises:
         Unavailable: there is no such model, or something is missing beside it.
@@ -95,7 +99,8 @@ def blocks(_rate_hz: int, *, model: str) -> Blocks:
 
     The filter sees the stretches of the whole recording. The networks hear a recording from both
     ends, and what they remember for longer than 7 s, a block can't know; they were trained on
-    excerpts of 6 s. With random weights, which forget soon, the blocks are the whole to 101 dB.
+    excerpts of 6 s, or of 3 s. With random weights, which forget soon, the blocks are the whole to
+    101 dB; with those of ``speech``, which remember, to 21 dB on 110 s of a reading over music.
     Four networks take 1.1 GB for a recording of any length, those of umxl, twice as wide, 1.5 GB.
     """
     framing = _framing(model)
@@ -110,18 +115,17 @@ def blocks(_rate_hz: int, *, model: str) -> Blocks:
 @method(
     family="learned",
     paper="Stöter, Uhlich, Liutkus and Mitsufuji 2019, Open-Unmix, JOSS 4(41), 1667",
-    assets=tuple(f"open-unmix-{name}" for name in PUBLISHED),
+    assets=tuple(f"open-unmix-{name}" for name in MODELS),
     choose_assets=choose_assets,
     load=load,
     rate_hz=RATE_HZ,
     blocks=blocks,
-    opt_in="its weights, 143 MB, are on the web alone",
 )
 def open_unmix(
     clip: Clip,
     separator: Separator,
     *,
-    model: Model = "umxhq",
+    model: Model = "speech",
     targets: Targets = "all",
     niter: Annotated[int, Option("rounds of the Wiener filter; 0: masks alone", 0, 20)] = 1,
     softmask: Annotated[
@@ -131,26 +135,27 @@ def open_unmix(
         bool, Option("what no network claims is a target too; always so with one network")
     ] = False,
 ) -> Estimate:
-    """Open-Unmix: recurrent networks trained on songs estimate the voice and the instruments.
+    """Open-Unmix: a recurrent network a target estimates its share, a Wiener filter refines it.
 
     The background is the sum of all targets but the voice. Stereo is separated as the original
     does it; a network of one channel hears each channel by itself. With any other number of
-    channels each is separated by itself too, heard as both sides of a stereo recording. A model of
-    a lower rate leaves what is above its band out of both tracks.
+    channels each is separated by itself too, heard as both sides of a stereo recording. What is
+    above the band of a model of a lower rate is in the background.
     """
     import torch
 
     del model, targets  # the separator has them
-    samples = at_rate(clip.mixture.samples, RATE_HZ, separator.framing.rate_hz)
+    rate_hz, length = separator.framing.rate_hz, clip.mixture.length
+    samples = at_rate(clip.mixture.samples, RATE_HZ, rate_hz)
     together = len(samples) == separator.networks[0].channels
     residual = residual or len(separator.networks) == 1
     with torch.inference_mode():
         parts = [samples] if together else np.split(samples, len(samples))
         split = [_separated(part, separator, niter, softmask, residual) for part in parts]
     tracks = np.concatenate(split, axis=1)
-    vocals, background = (
-        at_rate(track, separator.framing.rate_hz, RATE_HZ, clip.mixture.length) for track in tracks
-    )
+    vocals, background = (at_rate(track, rate_hz, RATE_HZ, length) for track in tracks)
+    if rate_hz < RATE_HZ:
+        background = background + clip.mixture.samples - at_rate(samples, rate_hz, RATE_HZ, length)
     return Estimate(clip.mixture.like(vocals), clip.mixture.like(background))
 
 
@@ -160,7 +165,7 @@ def _target_files(place: Path) -> dict[str, Path]:
         return {_target(place): place}
     if not place.is_dir():
         raise Unavailable(
-            f"there is no model {str(place)!r}: name {', '.join(PUBLISHED)}, a file or a folder"
+            f"there is no model {str(place)!r}: name {', '.join(MODELS)}, a file or a folder"
         )
     found = {_target(file): file for file in sorted(place.iterdir()) if file.suffix in SUFFIXES}
     if not found:
@@ -173,8 +178,8 @@ def _target(file: Path) -> str:
 
 
 def _framing(model: str) -> Framing:
-    """Of a published model, or as the JSON beside a model of one's own has it."""
-    return PUBLISHED.get(model) or framing_of(Path(model).expanduser())
+    """Of a known model, or as the JSON beside a model of one's own has it."""
+    return MODELS.get(model) or framing_of(Path(model).expanduser())
 
 
 def _network(file: Path) -> OpenUnmix:

@@ -228,7 +228,7 @@ def long_recording(networks: int) -> dict[str, float]:
 
     ours = random_separator(networks)[1]
     method, seconds = open_unmix.open_unmix, 140
-    loaded = Loaded(method, parse_options(method, {}), ours, 0.0)
+    loaded = Loaded(method, parse_options(method, {"model": "umxhq"}), ours, 0.0)
     mixture = np.tile(sound(seconds / 10), 10)  # of which the making takes little memory
     pieces = (Audio(part, open_unmix.RATE_HZ) for part in np.split(mixture, seconds, axis=1))
     started = time.perf_counter()
