@@ -48,7 +48,12 @@ def install(folder: Path, module: str, source: str) -> None:
 def test_every_file_of_the_folders_is_found() -> None:
     found = {
         plugin.source_file.stem
-        for kind in (registry.methods(), registry.metrics(), registry.judges())
+        for kind in (
+            registry.methods(),
+            registry.metrics(),
+            registry.judges(),
+            registry.trainers(),
+        )
         for plugin in kind.values()
     }
     files = {p.stem for f in ("methods", "metrics") for p in (ROOT / f).glob("[!_]*.py")}
