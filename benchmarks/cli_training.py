@@ -101,7 +101,11 @@ def train(
         mixed, device, threads, half, licence, data_licence, fresh,
         shlex.join(["sepbench", *(word for word in sys.argv[1:] if word != "--fresh")]),
     )  # fmt: skip
-    file = training.train(request, say=console.say, bar=console.progress_bar)
+    try:
+        file = training.train(request, say=console.say, bar=console.progress_bar)
+    except KeyboardInterrupt:
+        console.say("Stopped. All whole epochs are kept; the same command goes on with the next.")
+        raise
     console.say(f"The model: {file}")
 
 

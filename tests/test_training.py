@@ -238,6 +238,20 @@ def test_a_model_of_tracks_is_named_by_its_target(
     assert file.name == "voice.safetensors"
 
 
+def test_who_stops_a_training_is_told_how_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks import cli_training
+
+    def stopped(asked: Request, **watching: Any) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchmarks.training.train.train", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        cli_training.train(["open-unmix"], output=tmp_path)
+    assert "the same command goes on" in capsys.readouterr().out
+
+
 # The loop, with a network of one number.
 
 
