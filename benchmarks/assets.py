@@ -49,6 +49,7 @@ __all__ = [
     "path",
     "provide",
     "status",
+    "user_folders",
     "verify",
 ]
 
@@ -69,6 +70,12 @@ class _Refused(Exception):
 def cache_root() -> Path:
     """Where everything fetched lies: ``SEPBENCH_CACHE``, or the user's cache folder."""
     return Path(os.environ.get("SEPBENCH_CACHE") or platformdirs.user_cache_dir("sepbench"))
+
+
+def user_folders() -> list[Path]:
+    """The user's own folders of weights and recordings, as ``SEPBENCH_ASSETS`` names them."""
+    named = os.environ.get("SEPBENCH_ASSETS", "").split(os.pathsep)
+    return [Path(text).expanduser() for text in named if text]
 
 
 def asset_hashes(name: str) -> dict[str, str]:
@@ -302,8 +309,7 @@ def _from_project(asset: Asset, tried: list[str], progress: Progress) -> None:
 
 def _from_folders(asset: Asset, tried: list[str], progress: Progress) -> None:
     """Copy what the user's folders hold, as FOLDER/ASSET/FILE or FOLDER/FILE."""
-    for text in filter(None, os.environ.get("SEPBENCH_ASSETS", "").split(os.pathsep)):
-        folder = Path(text).expanduser()
+    for folder in user_folders():
         if not folder.is_dir():
             tried.append(f"{folder}: no such folder")
         for file in _missing(asset):

@@ -95,12 +95,34 @@ def train(
     if len(names) != 1:
         raise UserError(f"name one method to train, not {' '.join(names) or 'none'}")
     request = training.Request(
-        names[0], target, data or [], speech or [], background or [],
-        output or Path("models") / f"{names[0]}-{target}", flags, start, seconds, snr_db, epochs,
-        steps, batch, valid_examples, learning_rate, patience, drop_patience, drop_factor, seed,
-        mixed, device, threads, half, licence, data_licence, fresh,
-        shlex.join(["sepbench", *(word for word in sys.argv[1:] if word != "--fresh")]),
-    )  # fmt: skip
+        method=names[0],
+        target=target,
+        data=data or [],
+        speech=speech or [],
+        background=background or [],
+        output=output or Path("models") / f"{names[0]}-{target}",
+        options=flags,
+        start=start,
+        seconds=seconds,
+        snr_db=snr_db,
+        epochs=epochs,
+        steps=steps,
+        batch=batch,
+        valid_examples=valid_examples,
+        learning_rate=learning_rate,
+        patience=patience,
+        drop_patience=drop_patience,
+        drop_factor=drop_factor,
+        seed=seed,
+        mixed=mixed,
+        device=device,
+        threads=threads,
+        half=half,
+        licence=licence,
+        data_licence=data_licence,
+        fresh=fresh,
+        command=shlex.join(["sepbench", *(word for word in sys.argv[1:] if word != "--fresh")]),
+    )
     try:
         file = training.train(request, say=console.say, bar=console.progress_bar)
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ weights from NAME.safetensors or NAME.pth, the framing from NAME.json or separat
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from benchmarks.contract import Unavailable
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 SUFFIXES = (".pth", ".safetensors")
 
@@ -29,6 +29,21 @@ class Framing:
     rate_hz: int
     window: int
     hop: int
+
+    def settings(self) -> dict[str, int]:
+        """What the JSON beside a model has, in the names of Open-Unmix."""
+        return {"sample_rate": self.rate_hz, "nfft": self.window, "nhop": self.hop}
+
+
+def framing_to_train(rate_hz: int, window: int, hop: int) -> Framing:
+    """A framing that loses nothing.
+
+    Raises:
+        Unavailable: the hop is too large.
+    """
+    if hop > window // 2:
+        raise Unavailable(f"hop={hop}: at most half a window of {window}, or sound is left out")
+    return Framing(rate_hz, window, hop)
 
 
 def framing_of(place: Path) -> Framing:
@@ -92,6 +107,26 @@ def start_from(network: nn.Module, file: Path) -> None:
         network.load_state_dict(counters | weights)
     except (RuntimeError, TypeError) as error:
         raise Unavailable(f"{file}: can't start from these weights: {_line(error)}") from error
+
+
+def mean_and_scale(cells: Iterable[Tensor], least_share: float) -> tuple[Tensor, Tensor]:
+    """Of every bin, the last axis, the mean over all else and one over the deviation.
+
+    No deviation is less than ``least_share`` of the greatest; where all are 0, each is 1.
+    """
+    import torch
+
+    count, total, squares = 0, torch.zeros(()), torch.zeros(())
+    for each in cells:
+        seen = each.cpu().double()  # there are devices without float64
+        all_else = tuple(range(seen.ndim - 1))
+        count += seen[..., 0].numel()
+        total = total + seen.sum(all_else)
+        squares = squares + seen.square().sum(all_else)
+    mean = total / count
+    deviation = (squares / count - mean.square()).clamp_min(0).sqrt()
+    deviation = deviation.clamp_min(least_share * float(deviation.max()) or 1.0)
+    return mean.float(), (1 / deviation).float()
 
 
 def weights_in(file: Path) -> Mapping[str, Any]:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
-from benchmarks.contract import Samples
+from benchmarks.contract import Blocks, Samples
+
+
+def blocks_of(unit: Fraction, core: int, context: int) -> Blocks:
+    """Blocks of so many units, or a few more, as whole numbers of samples need it.
+
+    Args:
+        unit: what a block must hold whole, in samples of the method's rate.
+        core: of a block, in units.
+        context: on either side of it, in units.
+    """
+    whole = unit.denominator  # so many units are a whole number of samples
+    return Blocks(*(int(-(-units // whole) * whole * unit) for units in (core, context)))
 
 
 def at_rate(samples: Samples, rate_hz: int, new_hz: int, length: int | None = None) -> Samples:

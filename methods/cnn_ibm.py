@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.contract import Blocks, Clip, Estimate, Option, Samples, Unavailable, method
 from methods._own_model import SUFFIXES, Framing, framing_of, network_of
-from methods._rate import at_rate
+from methods._rate import at_rate, blocks_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,12 +97,7 @@ def blocks(_rate_hz: int, *, model: str) -> Blocks:
     """
     framing = _framing(model)
     around = REACH_FRAMES + -(-(framing.window + RINGING_SAMPLES) // framing.hop)
-    frame = Fraction(framing.hop * RATE_HZ, framing.rate_hz)
-    core, context = (
-        -(-frames // frame.denominator) * frame.denominator * frame
-        for frames in (CORE_FRAMES, around)
-    )
-    return Blocks(core=int(core), context=int(context))
+    return blocks_of(Fraction(framing.hop * RATE_HZ, framing.rate_hz), CORE_FRAMES, around)
 
 
 @method(

@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.contract import Blocks, Clip, Estimate, Option, Samples, Unavailable, method
 from methods._own_model import SUFFIXES, Framing, framing_of, network_of
-from methods._rate import at_rate
+from methods._rate import at_rate, blocks_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,11 +105,7 @@ def blocks(_rate_hz: int, *, model: str) -> Blocks:
     """
     framing = _framing(model)
     stretch = Fraction(STILL_FRAMES * framing.hop * RATE_HZ, framing.rate_hz)
-    whole = stretch.denominator  # so many stretches are a whole number of samples
-    core, context = (
-        -(-count // whole) * whole * stretch for count in (CORE_STRETCHES, CONTEXT_STRETCHES)
-    )
-    return Blocks(core=int(core), context=int(context))
+    return blocks_of(stretch, CORE_STRETCHES, CONTEXT_STRETCHES)
 
 
 @method(

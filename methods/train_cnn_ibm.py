@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from benchmarks.contract import Option, Unavailable
 from benchmarks.learning import Learner, Start, trainer
-from methods._own_model import Framing, start_from
+from methods._own_model import Framing, framing_to_train, mean_and_scale, start_from
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,21 +38,10 @@ class MaskLearner(Learner):
 
     def prepare(self, mixtures: Iterable[Tensor]) -> None:
         """Scale the levels of every bin by their mean and deviation over the training mixtures."""
-        import torch
-
-        count = 0
-        total = squares = torch.zeros(self.network.bins, dtype=torch.float64)
-        for mixture in mixtures:
-            levels = self.network.levels(self._spectrum(mixture).abs())
-            levels = levels.cpu().double()  # there are devices without float64
-            count += levels[..., 0].numel()
-            total = levels.sum((0, 1)) + total
-            squares = levels.square().sum((0, 1)) + squares
-        mean = total / count
-        deviation = (squares / count - mean.square()).clamp_min(0).sqrt()
-        deviation = deviation.clamp_min(LEAST_SHARE * float(deviation.max()) or 1.0)
-        self.network.input_mean.copy_(mean.float())
-        self.network.input_scale.copy_((1 / deviation).float())
+        levels = (self.network.levels(self._spectrum(each).abs()) for each in mixtures)
+        mean, scale = mean_and_scale(levels, LEAST_SHARE)
+        self.network.input_mean.copy_(mean)
+        self.network.input_scale.copy_(scale)
 
     def loss(self, mixture: Tensor, target: Tensor) -> Tensor:
         """The cross-entropy against the ideal binary mask, a weighted mean over cells."""
@@ -76,8 +65,7 @@ class MaskLearner(Learner):
         return sound_of(masked, self.framing, mixture.shape[-1]).view_as(mixture)
 
     def settings(self) -> dict[str, Any]:
-        framing = self.framing
-        return {"sample_rate": framing.rate_hz, "nfft": framing.window, "nhop": framing.hop}
+        return self.framing.settings()
 
     def _spectrum(self, sound: Tensor) -> Tensor:
         """The STFT of every channel by itself, ``(batch * channels, frames, bins)``."""
@@ -123,8 +111,7 @@ def train_cnn_ibm(
     """
     from methods._cnn_ibm_network import MaskNetwork
 
-    if hop > window // 2:
-        raise Unavailable(f"hop={hop}: at most half a window of {window}, or sound is left out")
+    framing = framing_to_train(rate_hz, window, hop)
     if not context % 2:
         raise Unavailable(f"context={context}: a patch has a middle frame; name an odd number")
     pools = _numbers("pooling", pooling, 2)
@@ -141,7 +128,7 @@ def train_cnn_ibm(
     )
     if start is not None:
         start_from(network, start if isinstance(start, Path) else _shipped_file(start))
-    return MaskLearner(network, Framing(rate_hz, window, hop))
+    return MaskLearner(network, framing)
 
 
 def _numbers(name: str, text: str, count: int) -> tuple[int, ...]:

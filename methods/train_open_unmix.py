@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from benchmarks.contract import Option, Unavailable
 from benchmarks.learning import Learner, Start, trainer
-from methods._own_model import start_from
+from methods._own_model import Framing, framing_to_train, mean_and_scale, start_from
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,31 +32,20 @@ class OpenUnmixLearner(Learner):
     network: OpenUnmix
     weight_decay = 1e-5
 
-    def __init__(
-        self, network: OpenUnmix, rate_hz: int, window: int, hop: int, loudness_counts: bool
-    ) -> None:
-        self.network, self.rate_hz, self.channels = network, rate_hz, network.channels
-        self.window, self.hop, self.loudness_counts = window, hop, loudness_counts
-        self.shortest_seconds = window / 2 / rate_hz  # which is mirrored at its ends
+    def __init__(self, network: OpenUnmix, framing: Framing, loudness_counts: bool) -> None:
+        self.network, self.rate_hz, self.channels = network, framing.rate_hz, network.channels
+        self.framing, self.loudness_counts = framing, loudness_counts
+        self.shortest_seconds = framing.window / 2 / framing.rate_hz  # mirrored at its ends
 
     def prepare(self, mixtures: Iterable[Tensor]) -> None:
         """Scale every bin that is heard by its mean and deviation over the training mixtures."""
         import torch
 
-        count = 0
-        total = squares = torch.zeros(self.network.heard_bins, dtype=torch.float64)
-        for mixture in mixtures:
-            heard = self._spectrum(mixture).abs()[..., : self.network.heard_bins]
-            heard = heard.cpu().double()  # there are devices without float64
-            count += heard[..., 0].numel()
-            total = total + heard.sum((0, 1, 2))
-            squares = squares + heard.square().sum((0, 1, 2))
-        mean = total / count
-        deviation = (squares / count - mean.square()).clamp_min(0).sqrt()
-        deviation = deviation.clamp_min(LEAST_SHARE * float(deviation.max()) or 1.0)
+        heard = (self._spectrum(each).abs()[..., : self.network.heard_bins] for each in mixtures)
+        mean, scale = mean_and_scale(heard, LEAST_SHARE)
         with torch.no_grad():
-            self.network.input_mean.copy_(-mean.float())
-            self.network.input_scale.copy_((1 / deviation).float())
+            self.network.input_mean.copy_(-mean)
+            self.network.input_scale.copy_(scale)
 
     def loss(self, mixture: Tensor, target: Tensor) -> Tensor:
         magnitudes = self._spectrum(mixture).abs()
@@ -72,21 +61,21 @@ class OpenUnmixLearner(Learner):
 
         spectrum = self._spectrum(mixture)
         masked = (spectrum * self.network.mask(spectrum.abs())).transpose(-1, -2).flatten(0, 1)
-        window = torch.hann_window(self.window, device=mixture.device)
-        sound = torch.istft(masked, self.window, self.hop, window=window, length=mixture.shape[-1])
+        size, hop = self.framing.window, self.framing.hop
+        window = torch.hann_window(size, device=mixture.device)
+        sound = torch.istft(masked, size, hop, window=window, length=mixture.shape[-1])
         return sound.view_as(mixture)
 
     def settings(self) -> dict[str, Any]:
-        return {"sample_rate": self.rate_hz, "nfft": self.window, "nhop": self.hop}
+        return self.framing.settings()
 
     def _spectrum(self, sound: Tensor) -> Tensor:
         """The STFT, ``(batch, channels, frames, bins)``, mirrored at its ends."""
         import torch
 
-        window = torch.hann_window(self.window, device=sound.device)
-        flat = torch.stft(
-            sound.flatten(0, 1), self.window, self.hop, window=window, return_complex=True
-        )
+        size, hop = self.framing.window, self.framing.hop
+        window = torch.hann_window(size, device=sound.device)
+        flat = torch.stft(sound.flatten(0, 1), size, hop, window=window, return_complex=True)
         return flat.transpose(-1, -2).reshape(*sound.shape[:2], -1, self.network.bins)
 
 
@@ -114,8 +103,7 @@ def train_open_unmix(
     """
     from methods._open_unmix_network import OpenUnmix
 
-    if hop > window // 2:
-        raise Unavailable(f"hop={hop}: at most half a window of {window}, or sound is left out")
+    framing = framing_to_train(rate_hz, window, hop)
     if hidden % 2:
         raise Unavailable(f"hidden={hidden}: each direction of the LSTM has half; name an even one")
     bins = window // 2 + 1
@@ -123,4 +111,4 @@ def train_open_unmix(
     network = OpenUnmix(bins, heard, channels, hidden, layers)
     if isinstance(start, Path):
         start_from(network, start)
-    return OpenUnmixLearner(network, rate_hz, window, hop, loudness_counts)
+    return OpenUnmixLearner(network, framing, loudness_counts)

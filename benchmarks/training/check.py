@@ -75,7 +75,10 @@ def check(collection: Collection, sounds: Sounds) -> Checked:
         *_finding((stem for stem, seen in facts.items() if seen.peak >= CLIPPED), "at full scale"),
         *_uneven(left, facts),
     ]
-    hours = {part: _hours_of_target(left, part, facts) for part in PARTS}
+    hours = {
+        part: sum(facts[stem].seconds for stem in _lasting(left, part, facts)) / 3600
+        for part in PARTS
+    }
     return Checked(left, tuple(lines), hours)
 
 
@@ -179,7 +182,7 @@ def _amounts(collection: Collection, facts: dict[Stem, Facts]) -> list[str]:
             stems = sum(len(track.stems) for track in tracks)
             amounts = [
                 f"{len(tracks)} tracks, {having} with the target, {stems} stems",
-                _hours([max(t.stems, key=lambda s: facts[s].seconds) for t in tracks], facts),
+                _hours(_lasting(collection, part, facts), facts),
             ]
         lines.append(f"{part}: {', '.join(amounts)}")
     return lines + _rates(facts)
@@ -191,13 +194,14 @@ def _rates(facts: dict[Stem, Facts]) -> list[str]:
     return [f"sounds: {said}"]
 
 
-def _hours_of_target(collection: Collection, part: Part, facts: dict[Stem, Facts]) -> float:
+def _lasting(collection: Collection, part: Part, facts: dict[Stem, Facts]) -> list[Stem]:
+    """The stems that say how long a part is: the target's, or the longest of each track."""
     if isinstance(collection, Pools):
-        lengths = [facts[stem].seconds for stem in collection.target[part].stems]
-    else:
-        tracks = getattr(collection, part)
-        lengths = [max(facts[stem].seconds for stem in track.stems) for track in tracks]
-    return sum(lengths) / 3600
+        return collection.target[part].stems
+    return [
+        max(track.stems, key=lambda stem: facts[stem].seconds)
+        for track in getattr(collection, part)
+    ]
 
 
 def _hours(stems: Iterable[Stem], facts: dict[Stem, Facts]) -> str:

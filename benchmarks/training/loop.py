@@ -149,8 +149,7 @@ def learn(
         on_epoch(state.progress)
     with ThreadPoolExecutor(AHEAD, "mixing") as mixing:
         if starts_from_weights and not state.progress.history:
-            _scored_epoch(state, mixer, plan, mixing, number=0, train_loss=math.nan)
-            state.drops.step(state.progress.history[-1].valid_loss)
+            _scored_epoch(state, mixer, plan, mixing, 0, math.nan, time.monotonic())
             on_epoch(state.progress)
         while not state.is_over(plan):
             _one_epoch(state, mixer, plan, mixing, on_step)
@@ -235,7 +234,6 @@ def _one_epoch(
     number, began = state.progress.epochs + 1, time.monotonic()
     train_loss = _train(state, mixer, plan, mixing, number, on_step)
     _scored_epoch(state, mixer, plan, mixing, number, train_loss, began)
-    state.drops.step(state.progress.history[-1].valid_loss)
 
 
 def _scored_epoch(
@@ -245,10 +243,9 @@ def _scored_epoch(
     mixing: ThreadPoolExecutor,
     number: int,
     train_loss: float,
-    began: float | None = None,
+    began: float,
 ) -> None:
-    """Validate, add to the history, and keep the weights if they are the best."""
-    began = time.monotonic() if began is None else began
+    """Validate, add to the history, keep the best weights, and slow down if it gets no better."""
     rate = float(state.adam.param_groups[0]["lr"])
     valid_loss, improvement_db = _validate(state, mixer, plan, mixing)
     seconds = round(time.monotonic() - began, 1)
@@ -257,6 +254,7 @@ def _scored_epoch(
     if state.progress.best_epoch is epoch:
         weights = state.learner.network.state_dict()
         state.progress.best = {name: each.detach().cpu().clone() for name, each in weights.items()}
+    state.drops.step(valid_loss)
 
 
 def _train(

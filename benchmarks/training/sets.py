@@ -150,12 +150,11 @@ def _read_pool(folders: Sequence[Path]) -> dict[Part, Pool]:
         inside = {
             PART_OF.get(each.name.lower()): each for each in folder.iterdir() if each.is_dir()
         }
-        train = _groups(inside.get("train", folder), leave_out=inside.get("test"))
         if "valid" in inside:
-            groups["train"] += _groups(inside["train"]) if "train" in inside else []
-            groups["valid"] += _groups(inside["valid"])
+            for part in PARTS:
+                groups[part] += _groups(inside[part]) if part in inside else []
             continue
-        for group in train:
+        for group in _groups(inside.get("train", folder), leave_out=inside.get("test")):
             held_out = _held_out(group, folder)
             groups["valid"].append(tuple(stem for stem in group if stem in held_out))
             groups["train"].append(tuple(stem for stem in group if stem not in held_out))

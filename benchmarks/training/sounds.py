@@ -76,12 +76,7 @@ class Sounds:
         Raises:
             UserError: the file is no sound, or the disk is full.
         """
-        file = self._files.get(stem)
-        if file is None:
-            file = self._file(stem)
-            if not file.exists():
-                self._decode(stem, file)
-            self._files[stem] = file
+        file = self._decoded(stem)
         decoded = self._open.get(file)
         if decoded is None:
             if len(self._open) >= MOST_OPEN:  # each holds a file open, and systems allow few
@@ -97,8 +92,7 @@ class Sounds:
 
     def facts(self, stem: Stem) -> Facts:
         """What was seen of a stem when it was decoded."""
-        self.of(stem)
-        said = json.loads(self._files[stem].with_suffix(".json").read_text(encoding="utf-8"))
+        said = json.loads(self._decoded(stem).with_suffix(".json").read_text(encoding="utf-8"))
         return Facts(**said | {"levels_dbfs": tuple(said["levels_dbfs"])})
 
     def cut(self, stem: Stem, start: int, length: int) -> Samples:
@@ -115,8 +109,17 @@ class Sounds:
         stems = list(dict.fromkeys(stems))
         for done, stem in enumerate(stems):
             progress(done, len(stems), stem.path.name)
-            self.of(stem)
+            self._decoded(stem)
         progress(len(stems), len(stems), "")
+
+    def _decoded(self, stem: Stem) -> Path:
+        """The file of a decoded stem, which is decoded now where it was not before."""
+        if stem not in self._files:
+            file = self._file(stem)
+            if not file.exists():
+                self._decode(stem, file)
+            self._files[stem] = file
+        return self._files[stem]
 
     def _file(self, stem: Stem) -> Path:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,7 +86,8 @@ def train(request: Request, *, say: Say, bar: Bar) -> Path:
         checked = check(collection, sounds)
         for line in checked.lines:
             say(line)
-        plan, mixing = _plan(request, learner, checked), _mixing(request, learner)
+        mixing = _mixing(request, learner)
+        plan = _plan(request, learner, checked, mixing.seconds)
         story = _story(request, options, checked, plan, mixing, device)
         _claim_folder(request, story)
         rooms = (
@@ -147,9 +147,8 @@ def _start(trainer: Trainer, start: str) -> Start:
     return {name: assets.path(name) for name in trainer.assets}
 
 
-def _plan(request: Request, learner: Learner, checked: Checked) -> Plan:
+def _plan(request: Request, learner: Learner, checked: Checked, seconds: float) -> Plan:
     batch = request.batch or learner.batch
-    seconds = request.seconds or learner.excerpt_seconds
     once = math.ceil(checked.hours["train"] * 3600 / (batch * seconds))
     return Plan(
         epochs=request.epochs,
@@ -312,12 +311,3 @@ def _threads(count: int) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(False)
         torch.set_num_threads(before)
-
-
-def defaults() -> dict[str, Any]:
-    """The defaults of a request, for the command line to show."""
-    return {
-        field.name: field.default
-        for field in dataclasses.fields(Request)
-        if field.default is not dataclasses.MISSING
-    }

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.assets import cache_root
+from benchmarks.assets import cache_root, user_folders
 from benchmarks.errors import UserError
 from benchmarks.training.material.recipe import Source
 
@@ -104,8 +104,8 @@ def _problem(file: Path, source: Source) -> str:
 
 
 def _in_folders(source: Source, tried: list[str]) -> Iterator[Path]:
-    for text in filter(None, os.environ.get("SEPBENCH_ASSETS", "").split(os.pathsep)):
-        file = Path(text).expanduser() / source.file
+    for folder in user_folders():
+        file = folder / source.file
         if file.is_file():
             yield file
 
